@@ -24,6 +24,7 @@ min(1, max_norm / (norm + 1e-6)).
 
 import math
 
+import numpy as np
 import torch
 
 from common import Source, save
@@ -79,7 +80,7 @@ def warmup_cosine(t):
 
 
 def run(case, init, grads, dtype):
-    params = {n: torch.nn.Parameter(x.to(dtype)) for n, x in init.items()}
+    params = {n: torch.nn.Parameter(x.to(dtype, copy=True)) for n, x in init.items()}
     groups = [dict(g, params=[params[n] for n in g["params"]]) for g in case["groups"]]
     opt = torch.optim.AdamW(
         groups, lr=case["lr"], betas=case["betas"], eps=case["eps"],
@@ -110,6 +111,31 @@ def run(case, init, grads, dtype):
     return out
 
 
+def by_the_book(case, init, grads):
+    """The float64 run again in plain numpy (Loshchilov and Hutter 2019, algorithm 2, in torch's convention)."""
+    group_of = {n: g for g in case["groups"] for n in g["params"]}
+    b1, b2 = case["betas"]
+    w = {n: x.numpy().copy() for n, x in init.items()}
+    m, v, vmax, k = ({n: 0.0 for n in w} for _ in range(4))
+    for t in range(STEPS):
+        g = {n: x[t].numpy() for n, x in grads.items() if t + 1 not in case["missing"].get(n, [])}
+        scale = 1.0
+        if case["clip"]:
+            norm = math.sqrt(sum((x**2).sum() for x in g.values()))
+            scale = min(1.0, case["clip"] / (norm + 1e-6))
+        for n, x in g.items():
+            x = -scale * x if case["maximize"] else scale * x
+            lr = group_of[n]["lr"] * (warmup_cosine(t) if case["schedule"] else 1.0)
+            k[n] += 1
+            m[n] = b1 * m[n] + (1 - b1) * x
+            v[n] = b2 * v[n] + (1 - b2) * x**2
+            vmax[n] = np.maximum(vmax[n], v[n])
+            second = vmax[n] if case["amsgrad"] else v[n]
+            w[n] = w[n] * (1 - lr * group_of[n]["weight_decay"])
+            w[n] = w[n] - lr * (m[n] / (1 - b1 ** k[n])) / (np.sqrt(second / (1 - b2 ** k[n])) + case["eps"])
+    return w
+
+
 def main():
     src = Source(1)
     init = {n: src.normal(s) for n, s in SHAPES.items()}
@@ -136,6 +162,9 @@ def main():
         for label, dtype in DTYPES.items():
             for k, v in run(case, init, grads, dtype).items():
                 tensors[f"{name}/{label}/{k}"] = v
+        for n, w in by_the_book(case, init, grads).items():
+            diff = np.abs(tensors[f"{name}/f64/param/{n}"][-1].numpy() - w).max()
+            assert diff < 1e-13, f"{name}: {n} differs by {diff:.2e}"
     clipped = (tensors["clip/f64/norm"] > 1).sum().item()
     assert 10 < clipped < 90, clipped
     save("adamw", tensors, header)

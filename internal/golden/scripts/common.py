@@ -52,6 +52,7 @@ def save(name, tensors, header):
         out[key] = t
     path = TESTDATA / f"{name}.safetensors"
     save_file(out, path, metadata={"golden": json.dumps(header)})
+    path.chmod(0o644)
     size = path.stat().st_size
     assert size < MAX_BYTES, f"{path.name}: {size} bytes, want < {MAX_BYTES}"
     print(f"{path.name}: {len(out)} tensors, {size} bytes")

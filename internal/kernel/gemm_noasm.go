@@ -1,0 +1,4 @@
+package kernel
+
+func tiling32() *tiling[float32] { return &portable32 }
+func tiling64() *tiling[float64] { return &portable64 }

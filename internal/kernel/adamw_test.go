@@ -1,0 +1,76 @@
+package kernel
+
+import (
+	"math"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// adamWRef is the step as the paper writes it, in float64.
+func adamWRef(w, g, m, v, vmax []float64, p AdamWParams) {
+	for i := range w {
+		grad := p.GradScale * g[i]
+		m[i] = p.Beta1*m[i] + (1-p.Beta1)*grad
+		v[i] = p.Beta2*v[i] + (1-p.Beta2)*grad*grad
+		second := v[i]
+		if vmax != nil {
+			vmax[i] = math.Max(vmax[i], second)
+			second = vmax[i]
+		}
+		w[i] = p.Decay*w[i] - p.StepSize*m[i]/(math.Sqrt(second)*p.InvSqrtBC2+p.Eps)
+	}
+}
+
+func adamWStep(step float64) AdamWParams {
+	const lr = 1e-2
+	return AdamWParams{
+		Decay: 1 - lr*0.1, Beta1: 0.9, Beta2: 0.95, GradScale: 0.7, Eps: 1e-8,
+		StepSize: lr / (1 - math.Pow(0.9, step)), InvSqrtBC2: 1 / math.Sqrt(1-math.Pow(0.95, step)),
+	}
+}
+
+func testAdamW[T Float](t *testing.T, n int, amsGrad bool, tol float64) {
+	w, intactW := fenced[T](n)
+	m, intactM := fenced[T](n)
+	v, intactV := fenced[T](n)
+	copy(w, randn[T](n, 1, 1))
+	clear(m)
+	clear(v)
+	w64, m64, v64 := widen(w), widen(m), widen(v)
+	var vmax []T
+	var vmax64 []float64
+	if amsGrad {
+		vmax, vmax64 = make([]T, n), make([]float64, n)
+	}
+	for step := 1; step <= 5; step++ {
+		g := randn[T](n, 1/float64(step), uint64(step))
+		AdamW(w, g, m, v, vmax, adamWStep(float64(step)))
+		adamWRef(w64, widen(g), m64, v64, vmax64, adamWStep(float64(step)))
+	}
+	require.True(t, intactW() && intactM() && intactV(), "n = %d", n)
+	requireClose(t, w64, w, tol, "w, n = %d", n)
+	requireClose(t, m64, m, tol, "m, n = %d", n)
+	requireClose(t, v64, v, tol, "v, n = %d", n)
+	if amsGrad {
+		requireClose(t, vmax64, vmax, tol, "vmax, n = %d", n)
+	}
+}
+
+func TestAdamW(t *testing.T) {
+	eachLength(func(n int) { testAdamW[float32](t, n, false, 1e-6) })
+	testAdamW[float32](t, 1000, true, 1e-6)
+	testAdamW[float64](t, 1000, false, 1e-14)
+	testAdamW[float64](t, 1000, true, 1e-14)
+}
+
+func TestAdamWPropagatesNaN(t *testing.T) {
+	for _, bad := range []float32{float32(math.NaN()), float32(math.Inf(1)), float32(math.Inf(-1))} {
+		w, g, m, v := make([]float32, 40), make([]float32, 40), make([]float32, 40), make([]float32, 40)
+		g[33] = bad
+		AdamW(w, g, m, v, nil, adamWStep(1))
+		require.Equal(t, 33, FirstNonFinite(w))
+		require.Equal(t, 33, FirstNonFinite(m))
+		require.Equal(t, 33, FirstNonFinite(v))
+	}
+}

@@ -1,0 +1,95 @@
+package kernel
+
+// loops is one implementation of the inner loops: each entry works on one
+// goroutine over slices whose lengths the caller has checked. The portable
+// entries, named after the field with the suffix Loop or Row, are the
+// specification of the assembly that replaces them.
+type loops[T Float] struct {
+	add   func(dst, a, b []T)
+	scale func(dst []T, alpha T, x []T)
+	axpy  func(dst []T, alpha T, x []T)
+
+	sum        func(x []T) float64
+	sumSquares func(x []T) float64
+	maxAbs     func(x []T) T
+
+	exp              func(dst, x []T)
+	geluTanh         func(y, x []T)
+	geluTanhBackward func(dx, x, dy []T)
+	geluErf          func(y, x []T)
+	geluErfBackward  func(dx, x, dy []T)
+	silu             func(y, x []T)
+	siluBackward     func(dx, x, dy []T)
+	swiglu           func(y, gate, up []T)
+	swigluBackward   func(dgate, dup, gate, up, dy []T)
+	geglu            func(y, gate, up []T)
+	gegluBackward    func(dgate, dup, gate, up, dy []T)
+
+	biasGELUTanh         func(y, x, bias []T)
+	biasGELUTanhBackward func(dx, x, bias, dy []T)
+
+	layerNorm         func(y, x, gain, bias []T, eps T) (mean, rstd T)
+	layerNormBackward func(dx, dsum, dgain, dbias, dy, x, gain []T, mean, rstd T)
+	rmsNorm           func(y, x, gain []T, eps T) (rstd T)
+	rmsNormBackward   func(dx, dsum, dgain, dy, x, gain []T, rstd T)
+
+	max      func(x []T) T
+	sumExp   func(x []T, shift T) float64
+	expScale func(dst, x []T, shift, scale T)
+
+	adamW      func(w, g, m, v []T, s *adamWScalars[T])
+	dropout    func(y, x []T, d *dropoutMask[T], block uint64)
+	dropoutAdd func(y, a, x []T, d *dropoutMask[T], block uint64)
+}
+
+// portableLoops is the implementation in Go.
+func portableLoops[T Float]() loops[T] {
+	return loops[T]{
+		add:   addLoop[T],
+		scale: scaleLoop[T],
+		axpy:  axpyLoop[T],
+
+		sum:        sumLoop[T],
+		sumSquares: sumSquaresLoop[T],
+		maxAbs:     maxAbsLoop[T],
+
+		exp:              expLoop[T],
+		geluTanh:         geluTanhLoop[T],
+		geluTanhBackward: geluTanhBackwardLoop[T],
+		geluErf:          geluErfLoop[T],
+		geluErfBackward:  geluErfBackwardLoop[T],
+		silu:             siluLoop[T],
+		siluBackward:     siluBackwardLoop[T],
+		swiglu:           swigluLoop[T],
+		swigluBackward:   swigluBackwardLoop[T],
+		geglu:            gegluLoop[T],
+		gegluBackward:    gegluBackwardLoop[T],
+
+		biasGELUTanh:         biasGELUTanhLoop[T],
+		biasGELUTanhBackward: biasGELUTanhBackwardLoop[T],
+
+		layerNorm:         layerNormRow[T],
+		layerNormBackward: layerNormBackwardRow[T],
+		rmsNorm:           rmsNormRow[T],
+		rmsNormBackward:   rmsNormBackwardRow[T],
+
+		max:      maxLoop[T],
+		sumExp:   sumExpLoop[T],
+		expScale: expScaleLoop[T],
+
+		adamW:      adamWLoop[T],
+		dropout:    dropoutLoop[T],
+		dropoutAdd: dropoutAddLoop[T],
+	}
+}
+
+// float32 has an implementation per instruction set, float64 this one.
+var loops64 = portableLoops[float64]()
+
+// loopsOf is the best implementation that the processor has.
+func loopsOf[T Float]() *loops[T] {
+	if l, ok := any(&loops64).(*loops[T]); ok {
+		return l
+	}
+	return any(&loops32[currentLevel()]).(*loops[T])
+}

@@ -1,0 +1,3 @@
+package kernel
+
+var loops32 = [...]loops[float32]{portable: portableLoops[float32]()}

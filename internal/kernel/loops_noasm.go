@@ -1,3 +1,5 @@
+//go:build !amd64 || purego
+
 package kernel
 
 var loops32 = [...]loops[float32]{portable: portableLoops[float32]()}

@@ -1,0 +1,9 @@
+//go:build amd64 && !purego
+
+package kernel
+
+var loops32 = [...]loops[float32]{
+	portable: portableLoops[float32](),
+	avx2:     portableLoops[float32](),
+	avx512:   portableLoops[float32](),
+}

@@ -1,0 +1,297 @@
+package graph
+
+import (
+	"context"
+	"math"
+
+	"github.com/pkg/errors"
+	"gorgonia.org/gorgonia"
+)
+
+// ErrNonFiniteLoss: the loss of a step is NaN or infinite. Nothing was updated.
+var ErrNonFiniteLoss = errors.New("want a finite loss")
+
+// Program is a compiled graph: the gradients of one cost, and a TapeMachine
+// that is built once and run many times. It is not safe for concurrent use.
+type Program struct {
+	ps    *Params
+	cost  *gorgonia.Node
+	vm    gorgonia.VM
+	train bool
+
+	inputs  gorgonia.Nodes // leaves that are not parameters
+	weighed []weigher
+	grads   []gorgonia.ValueGrad // what a solver is handed: the trainable parameters
+	acc     *accumulator         // made when a step has several micro-batches
+	kept    map[*gorgonia.Node]*gorgonia.Value
+	step    int
+}
+
+// weigher is an op whose value is a mean over the tokens that it counted in
+// the last run. A Program weighs micro-batches by it.
+type weigher interface{ Weight() float64 }
+
+// Result is what a step or an evaluation found.
+type Result struct {
+	Step     int     // optimizer steps done by this program, this one included
+	Loss     float64 // mean over the counted tokens of all micro-batches
+	GradNorm float64 // global norm before clipping; NaN if the solver does not tell
+	Weight   float64 // counted tokens; the number of micro-batches if the cost counts none
+}
+
+type compileConfig struct {
+	forwardOnly bool
+	keep        gorgonia.Nodes
+}
+
+// CompileOption changes a default of [Compile].
+type CompileOption func(*compileConfig)
+
+// ForwardOnly compiles without gradients: for evaluation and sampling.
+func ForwardOnly() CompileOption { return func(c *compileConfig) { c.forwardOnly = true } }
+
+// Keep makes the values of nodes readable by [Program.Value] after a run. Other
+// intermediate values may be overwritten as soon as they have been used.
+func Keep(nodes ...*gorgonia.Node) CompileOption {
+	return func(c *compileConfig) { c.keep = append(c.keep, nodes...) }
+}
+
+// Compile audits the graph of the cost, adds the gradients of every parameter
+// that is not frozen, and builds the machine that runs it. A graph is compiled
+// once; share its parameters ([Params.Share]) for a second one. Close the
+// program when done.
+func Compile(cost *gorgonia.Node, ps *Params, opts ...CompileOption) (*Program, error) {
+	if err := Audit(cost, ps); err != nil {
+		return nil, err
+	}
+	var c compileConfig
+	for _, o := range opts {
+		o(&c)
+	}
+	p := &Program{ps: ps, cost: cost, train: !c.forwardOnly, kept: map[*gorgonia.Node]*gorgonia.Value{}}
+	for _, n := range ancestors(cost) {
+		if isLeaf(n) && ps.byNode[n] == nil && n != ps.clock {
+			p.inputs = append(p.inputs, n)
+		}
+		if w, ok := n.Op().(weigher); ok {
+			p.weighed = append(p.weighed, w)
+		}
+	}
+	if p.train {
+		if err := p.differentiate(); err != nil {
+			return nil, err
+		}
+	}
+	for _, n := range c.keep {
+		if n == nil || n.Graph() != ps.g {
+			return nil, errors.Errorf("graph: Keep(%v), want a node of the compiled graph", n)
+		}
+		v := new(gorgonia.Value)
+		gorgonia.Read(n, v)
+		p.kept[n] = v
+	}
+	if err := distinctHashes(ps.g); err != nil {
+		return nil, err
+	}
+	prog, locs, err := gorgonia.Compile(ps.g)
+	if err != nil {
+		return nil, errors.Wrap(err, "graph: compile")
+	}
+	p.vm = gorgonia.NewTapeMachine(ps.g, gorgonia.WithPrecompiled(prog, locs))
+	return p, nil
+}
+
+func (p *Program) differentiate() error {
+	if !p.cost.IsScalar() {
+		return errors.Errorf("graph: cost %s has shape %v, want a scalar", p.cost.Name(), p.cost.Shape())
+	}
+	trainable := p.ps.Trainable()
+	if len(trainable) == 0 {
+		return errors.New("graph: no parameter to train, want at least one that is not frozen")
+	}
+	for _, q := range trainable {
+		// A second gradient of one node is computed but never bound to it.
+		if q.node.Deriv() != nil {
+			return errors.Errorf("graph: parameter %s was differentiated before, want one Compile a graph", q.name)
+		}
+	}
+	if _, err := gorgonia.Grad(p.cost, p.ps.Nodes()...); err != nil {
+		return errors.Wrap(err, "graph: gradient")
+	}
+	p.grads = p.ps.ValueGrads()
+	return nil
+}
+
+// distinctHashes guards against Gorgonia's merging of nodes by a 32-bit hash,
+// which would drop an op silently.
+func distinctHashes(g *gorgonia.ExprGraph) error {
+	seen := map[uint32]*gorgonia.Node{}
+	for _, n := range g.AllNodes() {
+		h := n.Hashcode()
+		if m := seen[h]; m != nil && m != n && !isLeaf(n) {
+			return errors.Errorf("graph: nodes %v and %v have the same hash, rebuild the graph", m, n)
+		}
+		seen[h] = n
+	}
+	return nil
+}
+
+// Step does one optimizer step. Each feed is a micro-batch; the gradient is the
+// mean over all of them, weighted by the tokens that each counted, so that k
+// micro-batches give what one batch of all their tokens would give. If the
+// context ends between micro-batches, or anything fails, no parameter changes.
+func (p *Program) Step(ctx context.Context, solver gorgonia.Solver, feeds ...Feed) (Result, error) {
+	switch {
+	case !p.train:
+		return Result{}, errors.New("graph: Step of a program compiled ForwardOnly")
+	case solver == nil:
+		return Result{}, errors.New("graph: Step needs a solver, got nil")
+	}
+	if len(feeds) == 0 {
+		feeds = []Feed{nil} // a graph whose inputs the caller binds
+	}
+	var sum, weight float64
+	for i, f := range feeds {
+		loss, w, err := p.run(ctx, i, f)
+		if err != nil {
+			return Result{}, errors.Wrapf(err, "step %d", p.step)
+		}
+		sum, weight = sum+loss*w, weight+w
+		if len(feeds) > 1 {
+			if err := p.accumulate(i, w); err != nil {
+				return Result{}, err
+			}
+		}
+	}
+	if !(weight > 0) {
+		return Result{}, errors.Errorf("graph: step %d: the batch has no counted token", p.step)
+	}
+	if len(feeds) > 1 {
+		p.acc.scale(1 / weight)
+	}
+	if err := p.update(solver, len(feeds) > 1); err != nil {
+		return Result{}, errors.Wrapf(err, "graph: step %d", p.step)
+	}
+	p.step++
+	r := Result{Step: p.step, Loss: sum / weight, GradNorm: math.NaN(), Weight: weight}
+	if s, ok := solver.(interface{ GradNorm() float64 }); ok {
+		r.GradNorm = s.GradNorm()
+	}
+	return r, nil
+}
+
+// update hands the gradients to the solver: the graph's own buffers, or the
+// accumulated ones.
+func (p *Program) update(solver gorgonia.Solver, accumulated bool) error {
+	for i, vg := range p.grads {
+		q := vg.(*Param)
+		q.transient = true
+		if accumulated {
+			q.grad = p.acc.values[i]
+		}
+	}
+	defer func() {
+		for _, vg := range p.grads {
+			q := vg.(*Param)
+			q.transient, q.grad = false, nil
+		}
+	}()
+	return solver.Step(p.grads)
+}
+
+// Eval runs the graph once and returns its loss; no parameter changes.
+func (p *Program) Eval(ctx context.Context, feed Feed) (Result, error) {
+	loss, w, err := p.run(ctx, 0, feed)
+	if err != nil {
+		return Result{}, err
+	}
+	return Result{Step: p.step, Loss: loss, GradNorm: math.NaN(), Weight: w}, nil
+}
+
+// run feeds the inputs and runs the machine once.
+func (p *Program) run(ctx context.Context, micro int, feed Feed) (loss, weight float64, err error) {
+	if p.vm == nil {
+		return 0, 0, errors.New("graph: the program is closed")
+	}
+	if err := ctx.Err(); err != nil {
+		return 0, 0, err
+	}
+	if err := copyFeed(feed); err != nil {
+		return 0, 0, err
+	}
+	for _, n := range p.inputs {
+		if n.Value() == nil {
+			return 0, 0, errors.Errorf("graph: input %s of shape %v has no value, want one in the feed", n.Name(), n.Shape())
+		}
+	}
+	p.ps.SetClock(p.step, micro)
+	p.vm.Reset()
+	if err := p.vm.RunAll(); err != nil {
+		return 0, 0, errors.Wrap(err, "graph: run")
+	}
+	if loss, err = scalar(p.cost.Value()); err != nil {
+		return 0, 0, err
+	}
+	if math.IsNaN(loss) || math.IsInf(loss, 0) {
+		return 0, 0, errors.Wrapf(ErrNonFiniteLoss, "graph: loss = %v", loss)
+	}
+	return loss, p.weight(), nil
+}
+
+// weight is the number of tokens that the cost counted in the last run, 1 if
+// it does not count.
+func (p *Program) weight() float64 {
+	if len(p.weighed) == 0 {
+		return 1
+	}
+	w := 0.0
+	for _, op := range p.weighed {
+		w += op.Weight()
+	}
+	return w
+}
+
+func scalar(v gorgonia.Value) (float64, error) {
+	f32, f64, err := Floats(v)
+	switch {
+	case err != nil:
+		return 0, errors.Wrap(err, "graph: cost")
+	case len(f32) == 1:
+		return float64(f32[0]), nil
+	case len(f64) == 1:
+		return f64[0], nil
+	}
+	return 0, errors.Errorf("graph: cost has shape %v, want a scalar", v.Shape())
+}
+
+// Value is the value that a node named in [Keep] had in the last run, nil
+// before the first. It is overwritten by the next run.
+func (p *Program) Value(n *gorgonia.Node) gorgonia.Value {
+	if v := p.kept[n]; v != nil {
+		return *v
+	}
+	return nil
+}
+
+// Steps is the number of optimizer steps done.
+func (p *Program) Steps() int { return p.step }
+
+// SetSteps sets the number of optimizer steps done, when a run is resumed: it
+// is the step of the clock that dropout reads.
+func (p *Program) SetSteps(n int) error {
+	if n < 0 {
+		return errors.Errorf("graph: steps = %d, want >= 0", n)
+	}
+	p.step = n
+	return nil
+}
+
+// Close releases the machine. The parameters stay.
+func (p *Program) Close() error {
+	if p.vm == nil {
+		return nil
+	}
+	err := p.vm.Close()
+	p.vm = nil
+	return errors.Wrap(err, "graph: close")
+}

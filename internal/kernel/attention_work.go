@@ -1,0 +1,138 @@
+package kernel
+
+import "math"
+
+// attnWork is the memory of one attention task. Matrices of a whole kv head
+// are packed once for all query blocks that read them; tiles have attnRows
+// rows of stride attnLd. What lies beyond the last row, key or channel is
+// stale and may take part in a product, but never in a result.
+type attnWork[T Float] struct {
+	width int // D rounded up to 16: the row stride of the packed matrices
+
+	keysT, valuesT []T // panels of attnPanel keys, each (D,attnPanel)
+	keys, values   []T // (keys,width)
+	dkv            []T // (keys,2,width): gradients of the keys and values
+
+	q, do  []T // tiles: the block's rows of q and of the gradient of o
+	acc    []T // tile: the block's rows of o, or of the gradient of q
+	p, dp  []T // tiles: scores, then probabilities, and their gradients
+	capped []T // tile: tanh(Scale/SoftCap * q.k)
+
+	max, sum, fall [attnRows]T // forward, by row: maximum, sum and rescaling of the softmax
+	lse, delta     [attnRows]T // backward, by row: log-sum-exp, and o.do
+
+	mask *dropoutMask[T] // nil without dropout
+
+	memory []T // all of the above; release it when done
+}
+
+// begin sets what both passes need.
+func (w *attnWork[T]) begin(s *AttentionShape) {
+	w.width = s.width()
+	if s.Dropout > 0 {
+		w.mask = newDropoutMask[T](s.Dropout, s.Key, s.Ctr)
+	}
+}
+
+// drop applies dropout to the columns [a,e) of the strip at row r of a tile
+// that begins with key j0; row is the strip's first among the (B,H,T) rows.
+func (w *attnWork[T]) drop(s *AttentionShape, tile []T, r, row, j0, a, e int) {
+	if w.mask == nil {
+		return
+	}
+	a = a / dropoutGroup * dropoutGroup
+	groups := ceilDiv(s.keys(), dropoutGroup) // of a row
+	for i := r; i < r+attnStrip; i++ {
+		x := tile[i*attnLd+a : i*attnLd+e]
+		block := uint64(((row+i-r)*groups + (j0+a)/dropoutGroup) * dropoutLanes)
+		loopsOf[T]().dropout(x, x, w.mask, block)
+	}
+}
+
+// layout cuts the work's memory for the forward pass of a shape.
+func (w *attnWork[T]) layout(s *AttentionShape) {
+	w.begin(s)
+	panels, packed := s.packedKeys()*s.D, s.packedKeys()*w.width
+	w.memory = workspace[T](panels + packed + 3*attnTile)
+	c := cutter[T]{w.memory}
+	w.q, w.p, w.acc = c.cut(attnTile), c.cut(attnTile), c.cut(attnTile)
+	w.keysT, w.values = c.cut(panels), c.cut(packed)
+}
+
+// layoutBackward cuts the work's memory for the backward pass of a shape.
+func (w *attnWork[T]) layoutBackward(s *AttentionShape) {
+	w.begin(s)
+	panels, packed := s.packedKeys()*s.D, s.packedKeys()*w.width
+	w.memory = workspace[T](2*panels + 3*packed + 6*attnTile)
+	c := cutter[T]{w.memory}
+	w.q, w.p, w.acc = c.cut(attnTile), c.cut(attnTile), c.cut(attnTile)
+	w.do, w.dp, w.capped = c.cut(attnTile), c.cut(attnTile), c.cut(attnTile)
+	w.keysT, w.valuesT = c.cut(panels), c.cut(panels)
+	w.keys, w.dkv = c.cut(packed), c.cut(2*packed)
+}
+
+// cutter cuts memory into consecutive slices.
+type cutter[T Float] struct{ rest []T }
+
+func (c *cutter[T]) cut(n int) []T {
+	x := c.rest[:n:n]
+	c.rest = c.rest[n:]
+	return x
+}
+
+// packRows copies rows of D channels: dst has stride ld, src stride ldsrc.
+func packRows[T Float](dst []T, ld int, src []T, ldsrc, rows, D int) {
+	for r := 0; r < rows; r++ {
+		copy(dst[r*ld:r*ld+D], src[r*ldsrc:])
+	}
+}
+
+// packPanels transposes rows of D channels into panels of attnPanel rows.
+func packPanels[T Float](dst, src []T, ldsrc, rows, D int) {
+	for r := 0; r < rows; r++ {
+		panel := dst[r/attnPanel*attnPanel*D+r%attnPanel:]
+		for d, x := range src[r*ldsrc : r*ldsrc+D] {
+			panel[d*attnPanel] = x
+		}
+	}
+}
+
+// scores computes the columns [a,e) of the strip of tile p at row r: the rows
+// of q times the keys from j0+a on, or with a soft-cap the tanh of Scale/SoftCap
+// times that. Times factor() they are the logits.
+func (w *attnWork[T]) scores(s *AttentionShape, r, j0, a, e int) {
+	x := w.p[r*attnLd+a:]
+	attnMulRows(x, w.q[r*attnLd:], w.keysT[(j0+a)*s.D:], attnPanel, attnPanel*s.D, e-a, s.D, false)
+	if s.SoftCap > 0 {
+		attnTanh(x, e-a, T(s.Scale/s.SoftCap))
+	}
+}
+
+// hide makes -Inf of the scores that the mask hides, in the columns [a,e) of
+// the strip of tile p at row r0. The tile begins with key j0, its block at
+// position pos; mask is the sequence's key mask or nil.
+func (w *attnWork[T]) hide(s *AttentionShape, mask []bool, pos, r0, j0, a, e int) {
+	if mask == nil && s.covers(pos, r0, j0, a, e) {
+		return
+	}
+	hidden := T(math.Inf(-1))
+	x, n := w.p[r0*attnLd+a:], e-a
+	for r := 0; r < attnStrip; r++ {
+		row := x[r*attnLd : r*attnLd+n]
+		lo, hi := s.span(pos, r0+r, r0+r+1, j0+a, n)
+		for c := 0; c < min(lo, n); c++ {
+			row[c] = hidden
+		}
+		for c := max(hi, 0); c < n; c++ {
+			row[c] = hidden
+		}
+	}
+	if mask == nil {
+		return
+	}
+	for c, attended := range mask[j0+a : min(j0+e, len(mask))] {
+		for r := 0; r < attnStrip && !attended; r++ {
+			x[r*attnLd+c] = hidden
+		}
+	}
+}

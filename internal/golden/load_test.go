@@ -3,6 +3,8 @@ package golden
 import (
 	"encoding/binary"
 	"math"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -115,5 +117,16 @@ func TestEveryFile(t *testing.T) {
 			x := tensor.Float64()
 			require.Zero(t, MaxDiff(x, x), "%s: %s is not finite", name, n)
 		}
+	}
+}
+
+func TestDirCopiesAFolder(t *testing.T) {
+	dir := Dir(t, "hf-mixtral")
+	for _, name := range []string{"config.json", "model.safetensors.index.json", "model-00001-of-00005.safetensors"} {
+		want, err := files.ReadFile("testdata/hf-mixtral/" + name)
+		require.NoError(t, err)
+		got, err := os.ReadFile(filepath.Join(dir, name))
+		require.NoError(t, err)
+		assert.Equal(t, want, got, name)
 	}
 }

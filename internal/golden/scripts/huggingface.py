@@ -27,6 +27,15 @@ def everything_in_float64():
         yield
 
 
+def rope_in_float64(model):
+    """Replaces the frequencies that transformers computed in float32 when it made the model."""
+    with everything_in_float64():
+        for module in model.modules():
+            if hasattr(module, "inv_freq"):
+                module.inv_freq, _ = module.compute_default_rope_parameters(module.config)
+                module.original_inv_freq = module.inv_freq.clone()
+
+
 def write_folder(folder, params, config, dtype=torch.float32):
     folder = pathlib.Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
@@ -45,12 +54,7 @@ def load(params, config):
         )
     for kind in "missing_keys", "unexpected_keys", "mismatched_keys":
         assert not info[kind], (kind, info[kind])
-    with everything_in_float64():
-        for module in model.modules():
-            if hasattr(module, "inv_freq"):
-                inv_freq, _ = module.compute_default_rope_parameters(module.config)
-                module.inv_freq = inv_freq
-                module.original_inv_freq = inv_freq.clone()
+    rope_in_float64(model)
     return model.eval()
 
 

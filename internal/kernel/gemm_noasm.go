@@ -1,3 +1,5 @@
+//go:build !amd64 || purego
+
 package kernel
 
 func tiling32() *tiling[float32] { return &portable32 }

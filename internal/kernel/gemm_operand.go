@@ -21,17 +21,11 @@ func (o operand[T]) at(x, k int) []T {
 // the order in which it reads it. What dst holds between width and stride is
 // not defined afterwards; kernels may read it but no result depends on it.
 func (t *tiling[T]) packPanel(dst []T, stride int, o operand[T], x0, width, k0, depth int) {
-	src := o.at(x0, k0)
 	if o.kMajor {
-		for k := range depth {
-			copy(dst[k*stride:k*stride+width], src[k*o.ld:])
-		}
+		t.copyPanel(dst, stride, o.at(x0, k0), o.ld, width, depth)
 		return
 	}
-	for x := range width {
-		row := src[x*o.ld : x*o.ld+depth]
-		for k, v := range row {
-			dst[k*stride+x] = v
-		}
+	for x := 0; x < width; x += t.lanes {
+		t.transposePanel(dst[x:], stride, o.at(x0+x, k0), o.ld, min(t.lanes, width-x), depth)
 	}
 }

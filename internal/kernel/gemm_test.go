@@ -123,8 +123,20 @@ func checkGemm[T Float](t *testing.T, gemm gemmFunc[T], r *rand.Rand, tc gemmCas
 
 func TestGemmSmall(t *testing.T) {
 	sizes := []int{0, 1, 2, 3, 4, 5, 7, 13, 17}
-	t.Run("float32", func(t *testing.T) { sweepGemm[float32](t, sizes, sizes, sizes) })
-	t.Run("float64", func(t *testing.T) { sweepGemm[float64](t, sizes, sizes, sizes) })
+	eachImpl(t, func(t *testing.T) {
+		t.Run("float32", func(t *testing.T) { sweepGemm[float32](t, sizes, sizes, sizes) })
+		t.Run("float64", func(t *testing.T) { sweepGemm[float64](t, sizes, sizes, sizes) })
+	})
+}
+
+// TestGemmTileEdges goes one below and one above the tiles of every
+// implementation: 14x32, 14x16, 6x16, 6x8, 4x4.
+func TestGemmTileEdges(t *testing.T) {
+	ms, ns, ks := []int{6, 8, 14, 15, 29}, []int{8, 9, 15, 16, 31, 32, 33, 67}, []int{1, 8, 31}
+	eachImpl(t, func(t *testing.T) {
+		t.Run("float32", func(t *testing.T) { sweepGemm[float32](t, ms, ns, ks) })
+		t.Run("float64", func(t *testing.T) { sweepGemm[float64](t, ms, ns, ks) })
+	})
 }
 
 // sweepGemm checks all sizes in all transpose cases, for every alpha and beta

@@ -24,6 +24,12 @@ type tiling[T Float] struct {
 	// unpacked says that both kernels read nothing outside A(m,k) and B(k,n),
 	// so that they may be used on the operands themselves.
 	unpacked bool
+
+	// copyPanel computes dst[k*stride+x] = src[k*ld+x] for x < width, and
+	// transposePanel dst[k*stride+x] = src[x*ld+k] for x < width <= lanes.
+	// Both fill whole vectors of lanes elements.
+	copyPanel, transposePanel func(dst []T, stride int, src []T, ld, width, k int)
+	lanes                     int
 }
 
 // tilingOf returns the best tiling that the processor allows.
@@ -44,7 +50,22 @@ var (
 )
 
 func portableTiling[T Float]() tiling[T] {
-	return tiling[T]{rows: 4, cols: 4, stride: 4, kc: 256, mc: 128, nc: 512, tile: tilePortable[T]}
+	return tiling[T]{rows: 4, cols: 4, stride: 4, kc: 256, mc: 128, nc: 512, tile: tilePortable[T],
+		copyPanel: copyPanelPortable[T], transposePanel: transposePanelPortable[T], lanes: 4}
+}
+
+func copyPanelPortable[T Float](dst []T, stride int, src []T, ld, width, k int) {
+	for i := range k {
+		copy(dst[i*stride:i*stride+width], src[i*ld:])
+	}
+}
+
+func transposePanelPortable[T Float](dst []T, stride int, src []T, ld, width, k int) {
+	for x := range width {
+		for i, v := range src[x*ld : x*ld+k] {
+			dst[i*stride+x] = v
+		}
+	}
 }
 
 // tilePortable keeps a (4,4) tile in registers. Panels are packed with stride

@@ -1,0 +1,3 @@
+package kernel
+
+//go:generate go -C _asm run . -routines gemm -out ../gemm_amd64.s -stubs ../gemm_stubs_amd64.go -pkg kernel

@@ -124,6 +124,12 @@ def to_meta(w, heads):
     return w.view(heads, 2, rows // heads // 2, C).transpose(1, 2).reshape(rows, C)
 
 
+def from_meta(w, heads):
+    """The inverse of to_meta."""
+    rows, C = w.shape
+    return w.view(heads, rows // heads // 2, 2, C).transpose(1, 2).reshape(rows, C)
+
+
 def meta_weights(c, init, model, ids):
     """The q and k projections in Meta's layout, shown to give the same logits with interleaved RoPE."""
     meta, swapped = {}, dict(init)

@@ -41,6 +41,9 @@ const (
 	attnTasks = 16 // tasks to cut a call into at least, if it has the blocks
 )
 
+// MaxHeadSize is the largest head size of attention.
+const MaxHeadSize = attnMaxD
+
 // keys returns the number of keys of a sequence.
 func (s *AttentionShape) keys() int { return s.Past + s.T }
 

@@ -1,0 +1,88 @@
+package op
+
+import (
+	"github.com/pkg/errors"
+	"gorgonia.org/gorgonia"
+
+	"github.com/gorget/gorget/internal/kernel"
+)
+
+// GELUTanh is the Gaussian error linear unit in its tanh form (Hendrycks and
+// Gimpel 2016, arXiv:1606.08415), GPT-2's activation.
+func GELUTanh(x *gorgonia.Node) (*gorgonia.Node, error) {
+	return unaryNode("GELUTanh", x,
+		&unary[float32]{kernel.GELUTanh[float32], kernel.GELUTanhBackward[float32]},
+		&unary[float64]{kernel.GELUTanh[float64], kernel.GELUTanhBackward[float64]})
+}
+
+// GELUErf is the Gaussian error linear unit x Phi(x), Phi the normal
+// distribution function.
+func GELUErf(x *gorgonia.Node) (*gorgonia.Node, error) {
+	return unaryNode("GELUErf", x,
+		&unary[float32]{kernel.GELUErf[float32], kernel.GELUErfBackward[float32]},
+		&unary[float64]{kernel.GELUErf[float64], kernel.GELUErfBackward[float64]})
+}
+
+// SiLU is x sigmoid(x).
+func SiLU(x *gorgonia.Node) (*gorgonia.Node, error) {
+	return unaryNode("SiLU", x,
+		&unary[float32]{kernel.SiLU[float32], kernel.SiLUBackward[float32]},
+		&unary[float64]{kernel.SiLU[float64], kernel.SiLUBackward[float64]})
+}
+
+// SwiGLU is SiLU(gate) up, elementwise (Shazeer 2020, arXiv:2002.05202).
+func SwiGLU(gate, up *gorgonia.Node) (*gorgonia.Node, error) {
+	return gatedNode("SwiGLU", gate, up,
+		&gated[float32]{kernel.SwiGLU[float32], kernel.SwiGLUBackward[float32]},
+		&gated[float64]{kernel.SwiGLU[float64], kernel.SwiGLUBackward[float64]})
+}
+
+// GeGLU is GELUTanh(gate) up, elementwise (Shazeer 2020, arXiv:2002.05202).
+func GeGLU(gate, up *gorgonia.Node) (*gorgonia.Node, error) {
+	return gatedNode("GeGLU", gate, up,
+		&gated[float32]{kernel.GeGLU[float32], kernel.GeGLUBackward[float32]},
+		&gated[float64]{kernel.GeGLU[float64], kernel.GeGLUBackward[float64]})
+}
+
+func unaryNode(name string, x *gorgonia.Node, f32 function[float32], f64 function[float64]) (*gorgonia.Node, error) {
+	if x == nil {
+		return nil, errors.Errorf("op: %s: x = nil, want a node", name)
+	}
+	return build(spec{name: name, in: gorgonia.Nodes{x}, shape: x.Shape(), reads: []int{0}}, f32, f64)
+}
+
+func gatedNode(name string, gate, up *gorgonia.Node, f32 function[float32], f64 function[float64]) (*gorgonia.Node, error) {
+	if gate == nil {
+		return nil, errors.Errorf("op: %s: gate = nil, want a node", name)
+	}
+	if err := wantShape(name, "up", up, gate.Shape()...); err != nil {
+		return nil, err
+	}
+	return build(spec{name: name, in: gorgonia.Nodes{gate, up}, shape: gate.Shape(), reads: []int{0, 1}}, f32, f64)
+}
+
+// unary is an elementwise function of one input.
+type unary[T kernel.Float] struct {
+	f  func(y, x []T)
+	df func(dx, x, dy []T)
+}
+
+func (u *unary[T]) forward(y []T, in *inputs[T]) error { u.f(y, in.f[0]); return nil }
+
+func (u *unary[T]) backward(d [][]T, dy, _ []T, in *inputs[T]) error {
+	u.df(d[0], in.f[0], dy)
+	return nil
+}
+
+// gated is an elementwise function of a gate and a value.
+type gated[T kernel.Float] struct {
+	f  func(y, gate, up []T)
+	df func(dgate, dup, gate, up, dy []T)
+}
+
+func (g *gated[T]) forward(y []T, in *inputs[T]) error { g.f(y, in.f[0], in.f[1]); return nil }
+
+func (g *gated[T]) backward(d [][]T, dy, _ []T, in *inputs[T]) error {
+	g.df(d[0], d[1], in.f[0], in.f[1], dy)
+	return nil
+}

@@ -1,0 +1,109 @@
+package op
+
+import "gorgonia.org/gorgonia"
+
+// The sizes are odd on purpose: ones, primes, and sizes beyond a vector.
+
+func linearCase(name string, in []arg, o LinearOptions) opCase {
+	return opCase{"Linear/" + name, in, func(x gorgonia.Nodes) (*gorgonia.Node, error) {
+		if len(x) == 2 {
+			return Linear(x[0], x[1], nil, o)
+		}
+		return Linear(x[0], x[1], x[2], o)
+	}}
+}
+
+func attentionCase(name string, in []arg, o AttentionOptions) opCase {
+	return opCase{"Attention/" + name, in, func(x gorgonia.Nodes) (*gorgonia.Node, error) {
+		o, n := o, 1
+		if len(in) >= 3 && in[1].isFloat() {
+			n = 3
+		}
+		for i := n; i < len(in); i++ {
+			if in[i].clock {
+				o.Random = Random{Clock: x[i], Seed: 5, Stream: 7}
+			} else {
+				o.Tokens = x[i]
+			}
+		}
+		return Attention(o, x[:n]...)
+	}}
+}
+
+func rope(theta float64, interleaved bool) *RoPE {
+	r, err := NewRoPE(theta, interleaved)
+	if err != nil {
+		panic(err)
+	}
+	return r
+}
+
+func headCase(name string, in []arg, o HeadOptions) opCase {
+	return opCase{"LinearCrossEntropy/" + name, in, func(x gorgonia.Nodes) (*gorgonia.Node, error) {
+		return LinearCrossEntropy(x[0], x[1], x[2], o)
+	}}
+}
+
+func opCases() []opCase {
+	ignore := LossOptions{Ignore: -100}
+	random := func(x gorgonia.Nodes) Random { return Random{Clock: x[1], Seed: 11, Stream: 13} }
+	return []opCase{
+		linearCase("InOut", []arg{floatsOf(2, 3, 5), floatsOf(5, 7), floatsOf(7)}, LinearOptions{}),
+		linearCase("OutIn", []arg{floatsOf(2, 3, 5), floatsOf(7, 5), floatsOf(7)}, LinearOptions{OutIn: true}),
+		linearCase("no bias", []arg{floatsOf(3, 4), floatsOf(4, 2)}, LinearOptions{}),
+		linearCase("ones", []arg{floatsOf(1, 1), floatsOf(1, 1), floatsOf(1)}, LinearOptions{}),
+		linearCase("no input gradient", []arg{constantOf(3, 5), floatsOf(2, 5)}, LinearOptions{OutIn: true, NoInputGrad: true}),
+
+		{"LayerNorm/bias", []arg{floatsOf(2, 3, 17), floatsOf(17), floatsOf(17)}, func(x gorgonia.Nodes) (*gorgonia.Node, error) {
+			return LayerNorm(x[0], x[1], x[2], 1e-5)
+		}},
+		{"LayerNorm/no bias", []arg{floatsOf(5, 3), floatsOf(3)}, func(x gorgonia.Nodes) (*gorgonia.Node, error) {
+			return LayerNorm(x[0], x[1], nil, 1e-5)
+		}},
+		{"RMSNorm", []arg{floatsOf(2, 3, 17), floatsOf(17)}, func(x gorgonia.Nodes) (*gorgonia.Node, error) {
+			return RMSNorm(x[0], x[1], 1e-6)
+		}},
+
+		{"GELUTanh", []arg{floatsOf(3, 11)}, func(x gorgonia.Nodes) (*gorgonia.Node, error) { return GELUTanh(x[0]) }},
+		{"GELUErf", []arg{floatsOf(3, 11)}, func(x gorgonia.Nodes) (*gorgonia.Node, error) { return GELUErf(x[0]) }},
+		{"SiLU", []arg{floatsOf(3, 11)}, func(x gorgonia.Nodes) (*gorgonia.Node, error) { return SiLU(x[0]) }},
+		{"SwiGLU", []arg{floatsOf(3, 11), floatsOf(3, 11)}, func(x gorgonia.Nodes) (*gorgonia.Node, error) { return SwiGLU(x[0], x[1]) }},
+		{"GeGLU", []arg{floatsOf(3, 11), floatsOf(3, 11)}, func(x gorgonia.Nodes) (*gorgonia.Node, error) { return GeGLU(x[0], x[1]) }},
+
+		{"Add", []arg{floatsOf(2, 3, 5), floatsOf(2, 3, 5)}, func(x gorgonia.Nodes) (*gorgonia.Node, error) { return Add(x[0], x[1]) }},
+		{"Add/twice the same", []arg{floatsOf(3, 5)}, func(x gorgonia.Nodes) (*gorgonia.Node, error) { return Add(x[0], x[0]) }},
+		{"Scale", []arg{floatsOf(3, 5)}, func(x gorgonia.Nodes) (*gorgonia.Node, error) { return Scale(x[0], -1.7) }},
+
+		{"Embedding/positions", []arg{idsOf(7, 2, 5), floatsOf(7, 3), floatsOf(6, 3)}, func(x gorgonia.Nodes) (*gorgonia.Node, error) {
+			return Embedding(x[0], x[1], x[2], 1)
+		}},
+		{"Embedding/scale", []arg{idsOf(4, 3, 3), floatsOf(4, 5)}, func(x gorgonia.Nodes) (*gorgonia.Node, error) {
+			return Embedding(x[0], x[1], nil, 3.5)
+		}},
+
+		{"Dropout", []arg{floatsOf(5, 31), clockArg()}, func(x gorgonia.Nodes) (*gorgonia.Node, error) { return Dropout(x[0], .3, random(x)) }},
+		{"DropPath", []arg{floatsOf(9, 2, 3), clockArg()}, func(x gorgonia.Nodes) (*gorgonia.Node, error) { return DropPath(x[0], .4, random(x)) }},
+
+		attentionCase("packed", []arg{floatsOf(2, 5, 18)}, AttentionOptions{Heads: 2, HeadSize: 3}),
+		attentionCase("separate", []arg{floatsOf(2, 5, 6), floatsOf(2, 5, 6), floatsOf(2, 5, 6)}, AttentionOptions{Heads: 2, HeadSize: 3}),
+		attentionCase("grouped-query packed", []arg{floatsOf(1, 4, 24)}, AttentionOptions{Heads: 4, KVHeads: 2, HeadSize: 3}),
+		attentionCase("multi-query", []arg{floatsOf(2, 3, 12), floatsOf(2, 3, 4), floatsOf(2, 3, 4)}, AttentionOptions{Heads: 3, KVHeads: 1, HeadSize: 4}),
+		attentionCase("one token", []arg{floatsOf(3, 1, 3)}, AttentionOptions{Heads: 1, HeadSize: 1}),
+		attentionCase("window, scale and soft-cap", []arg{floatsOf(1, 11, 9)}, AttentionOptions{Heads: 1, HeadSize: 3, Window: 3, Scale: .9, SoftCap: 2}),
+		attentionCase("RoPE", []arg{floatsOf(2, 5, 24)}, AttentionOptions{Heads: 2, HeadSize: 4, RoPE: rope(100, false)}),
+		attentionCase("RoPE interleaved, grouped-query", []arg{floatsOf(2, 5, 8), floatsOf(2, 5, 4), floatsOf(2, 5, 4)},
+			AttentionOptions{Heads: 2, KVHeads: 1, HeadSize: 4, RoPE: rope(100, true)}),
+		attentionCase("dropout", []arg{floatsOf(2, 7, 18), clockArg()}, AttentionOptions{Heads: 2, HeadSize: 3, Dropout: .3}),
+		attentionCase("padding", []arg{floatsOf(2, 7, 18), idsOf(3, 2, 7)}, AttentionOptions{Heads: 2, HeadSize: 3, Pad: 1}),
+
+		{"CrossEntropy", []arg{floatsOf(2, 3, 7), idsOf(7, 2, 3)}, func(x gorgonia.Nodes) (*gorgonia.Node, error) {
+			return CrossEntropy(x[0], x[1], ignore)
+		}},
+		{"CrossEntropy/z-loss and ignored", []arg{floatsOf(5, 3), idsOf(4, 5)}, func(x gorgonia.Nodes) (*gorgonia.Node, error) {
+			return CrossEntropy(x[0], x[1], LossOptions{Ignore: 3, ZLoss: .1})
+		}},
+		headCase("plain", []arg{floatsOf(2, 3, 5), floatsOf(7, 5), idsOf(7, 2, 3)}, HeadOptions{LossOptions: ignore}),
+		headCase("all options", []arg{floatsOf(5, 3), floatsOf(4, 3), idsOf(5, 5)},
+			HeadOptions{LossOptions: LossOptions{Ignore: 4, ZLoss: .1}, LogitScale: .7, LogitSoftCap: 1.5}),
+	}
+}

@@ -26,7 +26,8 @@ func (f *forward[T]) SymDiff(in gorgonia.Nodes, out, grad *gorgonia.Node) (gorgo
 		return grads, nil
 	}
 	b := &backward[T]{fn: f.fn, spec: f.spec, in: newInputs[T](len(in)), grads: newGradients(f)}
-	if e, ok := f.fn.(eager[T]); ok {
+	e, early := f.fn.(eager[T])
+	if early {
 		e.differentiate(b.grads)
 	}
 	children := make(gorgonia.Nodes, 0, len(f.spec.reads)+1)
@@ -49,7 +50,7 @@ func (f *forward[T]) SymDiff(in gorgonia.Nodes, out, grad *gorgonia.Node) (gorgo
 		if !f.wants[i] {
 			continue
 		}
-		g := &getter[T]{base: newBase(f.name+"Gradient", gorgonia.Nodes{main}, in[i].Shape(), in[i].Type()), of: &b.grads.of[i]}
+		g := &getter[T]{base: newBase(f.name+"Gradient", gorgonia.Nodes{main}, in[i].Shape(), in[i].Type()), of: &b.grads.of[i], early: early}
 		if grads[i], err = apply(g, main); err != nil {
 			return nil, err
 		}
@@ -181,7 +182,8 @@ func (b *backward[T]) Do(vs ...gorgonia.Value) (_ gorgonia.Value, err error) {
 type getter[T kernel.Float] struct {
 	base
 	leaf
-	of *buffer[T]
+	of    *buffer[T]
+	early bool // the forward pass computes it already
 }
 
 // Do returns the gradient that the backward op has computed.

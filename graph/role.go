@@ -138,3 +138,17 @@ func (r *Role) UnmarshalText(b []byte) (err error) {
 	*r, err = ParseRole(string(b))
 	return err
 }
+
+// MarshalText writes the class's name, for JSON.
+func (c Class) MarshalText() ([]byte, error) { return []byte(c.String()), nil }
+
+// UnmarshalText reads a class's name.
+func (c *Class) UnmarshalText(b []byte) error {
+	for i, name := range classNames {
+		if i > 0 && name == string(b) {
+			*c = Class(i)
+			return nil
+		}
+	}
+	return errors.Errorf("graph: class = %q, want one of %v", b, classNames[1:])
+}

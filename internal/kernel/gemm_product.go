@@ -1,5 +1,7 @@
 package kernel
 
+import "unsafe"
+
 // product is one call of Gemm, cut into blocks. Every cut depends on the shape
 // and the tiling alone.
 //
@@ -16,8 +18,8 @@ type product[T Float] struct {
 	ldc        int
 	accumulate bool
 
-	kd     int // depth of a block of K
-	direct struct{ a, b bool }
+	kd               int  // depth of a block of K
+	directA, directB bool // read in place, not packed
 
 	// The super-block.
 	i0, rows  int
@@ -42,6 +44,7 @@ const (
 
 func (p product[T]) run(parallel bool) {
 	p.kd = evenPart(p.k, p.kc, 8)
+	p.chooseDirect()
 	p.panelsB = ceilDiv(p.n, p.cols)
 	depth := p.kd * max(1, superBlock/(p.kd*min(p.m, 512)))
 	depth = min(depth, p.k)
@@ -56,11 +59,40 @@ func (p product[T]) run(parallel bool) {
 	}
 }
 
+// chooseDirect decides which operands need not be packed. Packing costs a few
+// percent of the time, more where a packed panel is used only a few times; it
+// pays for itself where the cache or the TLB would otherwise be short of
+// places for the rows that a tile reads together.
+func (p *product[T]) chooseDirect() {
+	if !p.unpacked {
+		return
+	}
+	var zero T
+	size := int(unsafe.Sizeof(zero))
+	if p.a.kMajor {
+		p.directA = p.n <= 4*p.cols || p.m*p.k*size <= directBytes
+	} else if p.tileRows != nil {
+		// Rows a multiple of 2 KiB apart fall into one or two sets of a first
+		// level cache.
+		p.directA = p.a.ld*size%2048 != 0 && p.m*p.k*size <= directBytes
+	}
+	if p.b.kMajor {
+		p.directB = p.m <= directRows || p.k*p.n*size <= directBytes/4
+	}
+}
+
+const (
+	directBytes = 2 << 20
+	directRows  = 384
+)
+
 func (p product[T]) runSuperBlock(parallel bool) {
 	p.panelsA = ceilDiv(p.rows, p.tiling.rows)
 	p.cutTasks(parallel)
-	p.packedA = workspace[T](p.panelsA * p.stride * p.depth)
-	if p.taskA < p.panelsA {
+	if !p.directA {
+		p.packedA = workspace[T](p.panelsA * p.stride * p.depth)
+	}
+	if !p.directB && p.taskA < p.panelsA {
 		p.packedB = workspace[T](p.panelsB * p.cols * p.depth)
 	}
 	tasks := ceilDiv(p.panelsA, p.taskA) * ceilDiv(p.panelsB, p.taskB)
@@ -99,7 +131,10 @@ const packGroup = 4
 
 func (p *product[T]) packs() int {
 	blocks := ceilDiv(p.depth, p.kd)
-	groups := ceilDiv(p.panelsA, packGroup)
+	groups := 0
+	if p.packedA != nil {
+		groups += ceilDiv(p.panelsA, packGroup)
+	}
 	if p.packedB != nil {
 		groups += ceilDiv(p.panelsB, packGroup)
 	}
@@ -112,15 +147,17 @@ func (p *product[T]) pack(i int) {
 	k := i % blocks * p.kd
 	depth := min(p.kd, p.depth-k)
 	first := i / blocks * packGroup
-	if first < p.panelsA {
-		for panel := first; panel < min(first+packGroup, p.panelsA); panel++ {
-			x0, x1 := p.rowsOf(panel)
-			dst := p.packedA[p.stride*(p.panelsA*k+panel*depth):]
-			p.packPanel(dst, p.stride, p.a, p.i0+x0, x1-x0, p.k0+k, depth)
+	if p.packedA != nil {
+		if first < p.panelsA {
+			for panel := first; panel < min(first+packGroup, p.panelsA); panel++ {
+				x0, x1 := p.rowsOf(panel)
+				dst := p.packedA[p.stride*(p.panelsA*k+panel*depth):]
+				p.packPanel(dst, p.stride, p.a, p.i0+x0, x1-x0, p.k0+k, depth)
+			}
+			return
 		}
-		return
+		first -= ceilDiv(p.panelsA, packGroup) * packGroup
 	}
-	first -= ceilDiv(p.panelsA, packGroup) * packGroup
 	last := min(first+packGroup, p.panelsB)
 	p.packColumns(p.packedB[p.cols*(p.panelsB*k+first*depth):], first, last, p.k0+k, depth)
 }
@@ -146,7 +183,7 @@ func (p *product[T]) task(i int) {
 	a1, b1 := min(a0+p.taskA, p.panelsA), min(b0+p.taskB, p.panelsB)
 
 	var own []T
-	if p.packedB == nil {
+	if p.packedB == nil && !p.directB {
 		own = workspace[T]((b1 - b0) * p.cols * p.kd)
 		defer release(own)
 	}
@@ -155,7 +192,7 @@ func (p *product[T]) task(i int) {
 		b := own
 		if own != nil {
 			p.packColumns(own, b0, b1, p.k0+k, depth)
-		} else {
+		} else if p.packedB != nil {
 			b = p.packedB[p.cols*(p.panelsB*k+b0*depth):]
 		}
 		step := max(p.mc/p.tiling.rows, 1)
@@ -166,18 +203,33 @@ func (p *product[T]) task(i int) {
 }
 
 // block runs the tile kernel over panels a0..a1-1 of A and b0..b1-1 of B.
-func (p *product[T]) block(a0, a1, b0, b1, k, depth int, b []T) {
+func (p *product[T]) block(a0, a1, b0, b1, k, depth int, packedB []T) {
 	accumulate := p.accumulate || p.k0+k > 0
+	tile := p.tile
+	if p.directA && !p.a.kMajor {
+		tile = p.tileRows
+	}
 	for panelB := b0; panelB < b1; panelB++ {
 		x0 := panelB * p.cols
 		n := min(p.cols, p.n-x0)
+		b, ldb := packedB, p.cols
+		if p.directB {
+			b, ldb = p.b.at(x0, p.k0+k), p.b.ld
+		} else {
+			packedB = packedB[p.cols*depth:]
+		}
 		for panelA := a0; panelA < a1; panelA++ {
 			r0, r1 := p.rowsOf(panelA)
-			a := p.packedA[p.stride*(p.panelsA*k+panelA*depth):]
+			var a []T
+			lda := p.stride
+			if p.directA {
+				a, lda = p.a.at(p.i0+r0, p.k0+k), p.a.ld
+			} else {
+				a = p.packedA[p.stride*(p.panelsA*k+panelA*depth):]
+			}
 			c := p.c[(p.i0+r0)*p.ldc+x0:]
-			p.tile(r1-r0, n, depth, p.alpha, a, p.stride, b, p.cols, c, p.ldc, accumulate)
+			tile(r1-r0, n, depth, p.alpha, a, lda, b, ldb, c, p.ldc, accumulate)
 		}
-		b = b[p.cols*depth:]
 	}
 }
 

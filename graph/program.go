@@ -3,9 +3,12 @@ package graph
 import (
 	"context"
 	"math"
+	"slices"
 
 	"github.com/pkg/errors"
 	"gorgonia.org/gorgonia"
+
+	"github.com/gorget/gorget/internal/op"
 )
 
 // ErrNonFiniteLoss: the loss of a step is NaN or infinite. Nothing was updated.
@@ -93,6 +96,9 @@ func Compile(cost *gorgonia.Node, ps *Params, opts ...CompileOption) (*Program, 
 	if err := distinctHashes(ps.g); err != nil {
 		return nil, err
 	}
+	if err := p.shareBuffers(); err != nil {
+		return nil, err
+	}
 	prog, locs, err := gorgonia.Compile(ps.g)
 	if err != nil {
 		return nil, errors.Wrap(err, "graph: compile")
@@ -119,6 +125,25 @@ func (p *Program) differentiate() error {
 		return errors.Wrap(err, "graph: gradient")
 	}
 	p.grads = p.ps.ValueGrads()
+	return nil
+}
+
+// shareBuffers lets activations and their gradients share memory where their
+// lifetimes do not overlap. Gradients of parameters live until the solver has
+// read them.
+func (p *Program) shareBuffers() error {
+	order, err := gorgonia.Sort(p.ps.g) // the order that gorgonia.Compile takes, last node first
+	if err != nil {
+		return errors.Wrap(err, "graph: sort")
+	}
+	slices.Reverse(order)
+	keep := map[*gorgonia.Node]bool{p.cost: true}
+	for _, q := range p.ps.list {
+		if d := q.node.Deriv(); d != nil {
+			keep[d] = true
+		}
+	}
+	op.ShareBuffers(order, children, keep)
 	return nil
 }
 

@@ -28,6 +28,9 @@ type Program struct {
 	acc     *accumulator         // made when a step has several micro-batches
 	kept    map[*gorgonia.Node]*gorgonia.Value
 	step    int
+
+	ready       bool // gradients are there and were not applied yet
+	accumulated bool // they are in acc
 }
 
 // weigher is an op whose value is a mean over the tokens that it counted in
@@ -36,7 +39,7 @@ type weigher interface{ Weight() float64 }
 
 // Result is what a step or an evaluation found.
 type Result struct {
-	Step     int     // optimizer steps done by this program, this one included
+	Step     int     // steps done by this program, this one included
 	Loss     float64 // mean over the counted tokens of all micro-batches
 	GradNorm float64 // global norm before clipping; NaN if the solver does not tell
 	Weight   float64 // counted tokens; the number of micro-batches if the cost counts none
@@ -161,25 +164,39 @@ func distinctHashes(g *gorgonia.ExprGraph) error {
 	return nil
 }
 
-// Step does one optimizer step. Each feed is a micro-batch; the gradient is the
-// mean over all of them, weighted by the tokens that each counted, so that k
-// micro-batches give what one batch of all their tokens would give. If the
-// context ends between micro-batches, or anything fails, no parameter changes.
+// Step does one optimizer step: [Program.Gradients], then [Program.Apply]. If
+// the context ends between micro-batches, or anything fails, no parameter
+// changes.
 func (p *Program) Step(ctx context.Context, solver gorgonia.Solver, feeds ...Feed) (Result, error) {
-	switch {
-	case !p.train:
-		return Result{}, errors.New("graph: Step of a program compiled ForwardOnly")
-	case solver == nil:
+	if solver == nil {
 		return Result{}, errors.New("graph: Step needs a solver, got nil")
+	}
+	r, err := p.Gradients(ctx, feeds...)
+	if err != nil {
+		return Result{}, err
+	}
+	r.GradNorm, err = p.Apply(solver)
+	r.Step = p.step
+	return r, err
+}
+
+// Gradients computes the loss and its gradients and changes no parameter. Each
+// feed is a micro-batch; loss and gradients are the mean over all of them,
+// weighted by the tokens that each counted, so that k micro-batches give what
+// one batch of all their tokens would give.
+func (p *Program) Gradients(ctx context.Context, feeds ...Feed) (Result, error) {
+	if !p.train {
+		return Result{}, errors.New("graph: the program was compiled ForwardOnly, it has no gradients")
 	}
 	if len(feeds) == 0 {
 		feeds = []Feed{nil} // a graph whose inputs the caller binds
 	}
+	p.ready = false
 	var sum, weight float64
 	for i, f := range feeds {
 		loss, w, err := p.run(ctx, i, f)
 		if err != nil {
-			return Result{}, errors.Wrapf(err, "step %d", p.step)
+			return Result{}, errors.Wrapf(err, "step %d, micro-batch %d", p.step, i)
 		}
 		sum, weight = sum+loss*w, weight+w
 		if len(feeds) > 1 {
@@ -194,15 +211,33 @@ func (p *Program) Step(ctx context.Context, solver gorgonia.Solver, feeds ...Fee
 	if len(feeds) > 1 {
 		p.acc.scale(1 / weight)
 	}
-	if err := p.update(solver, len(feeds) > 1); err != nil {
-		return Result{}, errors.Wrapf(err, "graph: step %d", p.step)
+	p.ready, p.accumulated = true, len(feeds) > 1
+	return Result{Step: p.step, Loss: sum / weight, GradNorm: math.NaN(), Weight: weight}, nil
+}
+
+// Apply lets the solver take a step with the gradients that Gradients has just
+// computed, once. It returns their global norm before clipping, NaN if the
+// solver does not tell.
+func (p *Program) Apply(solver gorgonia.Solver) (gradNorm float64, err error) {
+	if !p.ready {
+		return math.NaN(), errors.New("graph: Apply without gradients, call Gradients first")
+	}
+	p.ready = false
+	if err := p.update(solver, p.accumulated); err != nil {
+		return math.NaN(), errors.Wrapf(err, "graph: step %d", p.step)
 	}
 	p.step++
-	r := Result{Step: p.step, Loss: sum / weight, GradNorm: math.NaN(), Weight: weight}
 	if s, ok := solver.(interface{ GradNorm() float64 }); ok {
-		r.GradNorm = s.GradNorm()
+		return s.GradNorm(), nil
 	}
-	return r, nil
+	return math.NaN(), nil
+}
+
+// Skip counts a step whose gradients were not applied, so that the clock, and
+// with it what dropout draws, goes on.
+func (p *Program) Skip() {
+	p.ready = false
+	p.step++
 }
 
 // update hands the gradients to the solver: the graph's own buffers, or the

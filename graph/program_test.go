@@ -291,3 +291,28 @@ func ExampleCompile() {
 	// step 2: loss 5.0625, w now [[1.6875]]
 	// step 3: loss 2.8477, w now [[1.265625]]
 }
+
+func TestGradientsAndApplyAreAStep(t *testing.T) {
+	r := newRegression(t, newParams(t, graph.WithDtype(tensor.Float64)), 4)
+	prog, err := graph.Compile(r.cost, r.ps)
+	require.NoError(t, err)
+	start := append([]float64(nil), weights(t, r.ps)...)
+	solver := gorgonia.NewVanillaSolver()
+	_, err = prog.Apply(solver)
+	require.ErrorContains(t, err, "without gradients")
+	_, err = prog.Gradients(context.Background(), r.feed(0, 4))
+	require.NoError(t, err)
+	prog.Skip()
+	require.Equal(t, 1, prog.Steps())
+	_, err = prog.Apply(solver)
+	require.ErrorContains(t, err, "without gradients", "skipped gradients are gone")
+	require.Equal(t, start, weights(t, r.ps))
+
+	_, err = prog.Gradients(context.Background(), r.feed(0, 4))
+	require.NoError(t, err)
+	_, err = prog.Apply(solver)
+	require.NoError(t, err)
+	require.NotEqual(t, start, weights(t, r.ps))
+	_, err = prog.Apply(solver)
+	require.Error(t, err, "gradients are applied once")
+}

@@ -43,5 +43,5 @@ func Example() {
 	// Output:
 	// 32 tokens to train on, 9 to validate on
 	// " quest" -> [10 14 5 12 13 7]
-	// "io    " -> [9 8 -1 -1 -1 -1]
+	// "io    " -> [9 8 -100 -100 -100 -100]
 }

@@ -7,8 +7,8 @@ import (
 )
 
 // Ignore is the target that carries no loss: the cross-entropy does not count
-// it (PyTorch's ignore_index, with the value -1 as in nanoGPT).
-const Ignore int32 = -1
+// it. It is PyTorch's default ignore_index.
+const Ignore int32 = -100
 
 // Order says which windows a batch takes.
 type Order uint8

@@ -44,6 +44,19 @@ func GeGLU(gate, up *gorgonia.Node) (*gorgonia.Node, error) {
 		&gated[float64]{kernel.GeGLU[float64], kernel.GeGLUBackward[float64]})
 }
 
+// SoftCap is cap tanh(x/cap), which bounds logits smoothly (Gemma 2,
+// arXiv:2408.00118).
+func SoftCap(x *gorgonia.Node, cap float64) (*gorgonia.Node, error) {
+	if !(cap > 0) {
+		return nil, errors.Errorf("op: SoftCap: cap = %v, want cap > 0", cap)
+	}
+	if x == nil {
+		return nil, errors.New("op: SoftCap: x = nil, want a node")
+	}
+	s := spec{name: "SoftCap", in: gorgonia.Nodes{x}, shape: x.Shape(), reads: []int{output}}
+	return build(s, softCap[float32](cap), softCap[float64](cap))
+}
+
 func unaryNode(name string, x *gorgonia.Node, f32 function[float32], f64 function[float64]) (*gorgonia.Node, error) {
 	if x == nil {
 		return nil, errors.Errorf("op: %s: x = nil, want a node", name)
@@ -84,5 +97,18 @@ func (g *gated[T]) forward(y []T, in *inputs[T]) error { g.f(y, in.f[0], in.f[1]
 
 func (g *gated[T]) backward(d [][]T, dy, _ []T, in *inputs[T]) error {
 	g.df(d[0], d[1], in.f[0], in.f[1], dy)
+	return nil
+}
+
+// softCap is the bound.
+type softCap[T kernel.Float] float64
+
+func (c softCap[T]) forward(y []T, in *inputs[T]) error {
+	kernel.SoftCap(y, in.f[0], T(c))
+	return nil
+}
+
+func (c softCap[T]) backward(d [][]T, dy, y []T, _ *inputs[T]) error {
+	kernel.SoftCapBackward(d[0], y, dy, T(c))
 	return nil
 }

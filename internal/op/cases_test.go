@@ -81,6 +81,11 @@ func opCases() []opCase {
 			return Embedding(x[0], x[1], nil, 3.5)
 		}},
 
+		{"AddPositions", []arg{floatsOf(2, 3, 5), floatsOf(4, 5)}, func(x gorgonia.Nodes) (*gorgonia.Node, error) {
+			return AddPositions(x[0], x[1])
+		}},
+		{"SoftCap", []arg{floatsOf(3, 5)}, func(x gorgonia.Nodes) (*gorgonia.Node, error) { return SoftCap(x[0], 1.5) }},
+
 		{"Dropout", []arg{floatsOf(5, 31), clockArg()}, func(x gorgonia.Nodes) (*gorgonia.Node, error) { return Dropout(x[0], .3, random(x)) }},
 		{"DropPath", []arg{floatsOf(9, 2, 3), clockArg()}, func(x gorgonia.Nodes) (*gorgonia.Node, error) { return DropPath(x[0], .4, random(x)) }},
 

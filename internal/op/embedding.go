@@ -73,3 +73,36 @@ func (e *embedding[T]) backward(d [][]T, dy, _ []T, in *inputs[T]) error {
 	}
 	return nil
 }
+
+// AddPositions is y[b,t] = x[b,t] + positions[t] of x (B,T,C) and positions (at
+// least T, C): (B,T,C).
+func AddPositions(x, positions *gorgonia.Node) (*gorgonia.Node, error) {
+	if x == nil || x.Dims() != 3 {
+		return nil, errors.Errorf("op: AddPositions: x = %v, want a tensor (B,T,C)", x)
+	}
+	b, t, c := x.Shape()[0], x.Shape()[1], x.Shape()[2]
+	if positions == nil || positions.Dims() != 2 || positions.Shape()[0] < t {
+		return nil, errors.Errorf("op: AddPositions: positions = %v, want a matrix of at least T = %d rows", positions, t)
+	}
+	if err := wantShape("AddPositions", "positions", positions, positions.Shape()[0], c); err != nil {
+		return nil, err
+	}
+	s := spec{name: "AddPositions", in: gorgonia.Nodes{x, positions}, shape: x.Shape()}
+	return build(s, &addPositions[float32]{b, t * c}, &addPositions[float64]{b, t * c})
+}
+
+type addPositions[T kernel.Float] struct{ b, tc int }
+
+func (a *addPositions[T]) forward(y []T, in *inputs[T]) error {
+	copy(y, in.f[0])
+	kernel.AddBias(y, in.f[1][:a.tc], a.b, a.tc)
+	return nil
+}
+
+// dx = dy, dpositions[t] = sum_b dy[b,t]
+func (a *addPositions[T]) backward(d [][]T, dy, _ []T, _ *inputs[T]) error {
+	copy(d[0], dy)
+	kernel.SumRows(d[1][:a.tc], dy, a.b, a.tc)
+	clear(d[1][a.tc:])
+	return nil
+}

@@ -46,7 +46,9 @@ func tanhArg(x float64) float64 { return math.Sqrt(8/math.Pi) * (x + 0.044715*x*
 
 // The error is bounded relative to max(1, |y|): the tails, where y falls to
 // 0 from below, are exact to the same absolute error.
-func TestActivationsOverWholeRange(t *testing.T) {
+func TestActivationsOverWholeRange(t *testing.T) { eachImpl(t, testActivationsOverWholeRange) }
+
+func testActivationsOverWholeRange(t *testing.T) {
 	x := sweep32(1<<17, 15)
 	ones := make([]float32, len(x))
 	Fill(ones, 1)
@@ -67,14 +69,18 @@ func TestActivationsOverWholeRange(t *testing.T) {
 
 func checkActivation(t *testing.T, name string, x, got float32, want float64) {
 	t.Helper()
+	ok := math.Abs(float64(got)-want) <= 1e-6*max(1, math.Abs(want))
 	if math.IsNaN(want) || math.IsInf(want, 0) {
-		require.Equal(t, float32(want) == float32(want), got == got, "%s(%v) = %v, want %v", name, x, got, want)
-		return
+		ok = got == float32(want) || math.IsNaN(want) && got != got
 	}
-	require.LessOrEqual(t, math.Abs(float64(got)-want)/max(1, math.Abs(want)), 1e-6, "%s(%v) = %v, want %v", name, x, got, want)
+	if !ok {
+		t.Fatalf("%s(%v) = %v, want %v", name, x, got, want)
+	}
 }
 
-func TestActivationsFloat64(t *testing.T) {
+func TestActivationsFloat64(t *testing.T) { eachImpl(t, testActivationsFloat64) }
+
+func testActivationsFloat64(t *testing.T) {
 	x := append(randn[float64](500, 3, 1), -40, -30, -22, 22, 40, 1e5, -1e5, 1e300, -1e300)
 	dy := randn[float64](len(x), 1, 2)
 	y, dx := make([]float64, len(x)), make([]float64, len(x))
@@ -88,7 +94,9 @@ func TestActivationsFloat64(t *testing.T) {
 	}
 }
 
-func TestActivationsEachLength(t *testing.T) {
+func TestActivationsEachLength(t *testing.T) { eachImpl(t, testActivationsEachLength) }
+
+func testActivationsEachLength(t *testing.T) {
 	for _, a := range activations {
 		eachLength(func(n int) {
 			x, dy := randn[float32](n, 2, 3), randn[float32](n, 1, 4)
@@ -98,20 +106,22 @@ func TestActivationsEachLength(t *testing.T) {
 			dx, intact := fenced[float32](n)
 			a.backward(dx, x, dy)
 			require.True(t, intact(), "%sBackward wrote outside, n = %d", a.name, n)
-			for i, v := range x {
-				require.InDelta(t, a.value(float64(v)), y[i], 2e-6, "%s n = %d i = %d", a.name, n, i)
-				require.InDelta(t, float64(dy[i])*a.gradient(float64(v)), dx[i], 5e-6, "%s' n = %d i = %d", a.name, n, i)
+			want, wantGrad := make([]float64, n), make([]float64, n)
+			for i, v := range widen(x) {
+				want[i], wantGrad[i] = a.value(v), float64(dy[i])*a.gradient(v)
 			}
+			requireClose(t, want, y, 1e-6, "%s n = %d", a.name, n)
+			requireClose(t, wantGrad, dx, 2e-6, "%sBackward n = %d", a.name, n)
 			a.backward(dy, x, dy)
 			require.Equal(t, dx, dy, "%sBackward in place, n = %d", a.name, n)
 		})
 	}
 }
 
-// gates are the activations of the gated units.
+// gates are the gated units, by the index of their activation.
 var gates = []struct {
 	name       string
-	activation int // index in activations
+	activation int
 	forward    func(y, gate, up []float32)
 	backward   func(dgate, dup, gate, up, dy []float32)
 }{
@@ -119,7 +129,9 @@ var gates = []struct {
 	{"GeGLU", 0, GeGLU[float32], GeGLUBackward[float32]},
 }
 
-func TestGatedUnits(t *testing.T) {
+func TestGatedUnits(t *testing.T) { eachImpl(t, testGatedUnits) }
+
+func testGatedUnits(t *testing.T) {
 	for _, g := range gates {
 		a := activations[g.activation]
 		eachLength(func(n int) {
@@ -131,12 +143,14 @@ func TestGatedUnits(t *testing.T) {
 			dup, intactUp := fenced[float32](n)
 			g.backward(dgate, dup, gate, up, dy)
 			require.True(t, intactGate() && intactUp(), "%sBackward wrote outside, n = %d", g.name, n)
-			for i := range y {
-				x, u, d := float64(gate[i]), float64(up[i]), float64(dy[i])
-				require.InDelta(t, a.value(x)*u, y[i], 5e-6, "%s n = %d", g.name, n)
-				require.InDelta(t, d*u*a.gradient(x), dgate[i], 1e-5, "%s dgate n = %d", g.name, n)
-				require.InDelta(t, d*a.value(x), dup[i], 1e-5, "%s dup n = %d", g.name, n)
+			want, wantGate, wantUp := make([]float64, n), make([]float64, n), make([]float64, n)
+			for i, x := range widen(gate) {
+				u, d := float64(up[i]), float64(dy[i])
+				want[i], wantGate[i], wantUp[i] = a.value(x)*u, d*u*a.gradient(x), d*a.value(x)
 			}
+			requireClose(t, want, y, 2e-6, "%s n = %d", g.name, n)
+			requireClose(t, wantGate, dgate, 5e-6, "%s dgate n = %d", g.name, n)
+			requireClose(t, wantUp, dup, 5e-6, "%s dup n = %d", g.name, n)
 			g.backward(gate, up, gate, up, dy)
 			require.Equal(t, dgate, gate, "%sBackward in place, n = %d", g.name, n)
 			require.Equal(t, dup, up, "%sBackward in place, n = %d", g.name, n)
@@ -144,7 +158,9 @@ func TestGatedUnits(t *testing.T) {
 	}
 }
 
-func TestBiasGELUTanh(t *testing.T) {
+func TestBiasGELUTanh(t *testing.T) { eachImpl(t, testBiasGELUTanh) }
+
+func testBiasGELUTanh(t *testing.T) {
 	a := activations[0]
 	for _, shape := range [][2]int{{1, 1}, {3, 7}, {5, 64}, {200, 33}, {70, 257}} {
 		rows, cols := shape[0], shape[1]
@@ -156,13 +172,14 @@ func TestBiasGELUTanh(t *testing.T) {
 		dbias, intactBias := fenced[float32](cols)
 		BiasGELUTanhBackward(dx, dbias, x, bias, dy, rows, cols)
 		require.True(t, intact() && intactBias())
-		sums := make([]float64, cols)
+		want, wantGrad, sums := make([]float64, rows*cols), make([]float64, rows*cols), make([]float64, cols)
 		for i := range x {
 			z := float64(x[i] + bias[i%cols])
-			require.InDelta(t, a.value(z), y[i], 3e-6)
-			require.InDelta(t, float64(dy[i])*a.gradient(z), dx[i], 5e-6)
-			sums[i%cols] += float64(dy[i]) * a.gradient(z)
+			want[i], wantGrad[i] = a.value(z), float64(dy[i])*a.gradient(z)
+			sums[i%cols] += wantGrad[i]
 		}
-		requireClose(t, sums, dbias, 1e-5, "dbias of (%d,%d)", rows, cols)
+		requireClose(t, want, y, 1e-6, "BiasGELUTanh (%d,%d)", rows, cols)
+		requireClose(t, wantGrad, dx, 2e-6, "dx of (%d,%d)", rows, cols)
+		requireClose(t, sums, dbias, sumTolerance(rows), "dbias of (%d,%d)", rows, cols)
 	}
 }

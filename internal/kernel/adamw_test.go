@@ -57,14 +57,18 @@ func testAdamW[T Float](t *testing.T, n int, amsGrad bool, tol float64) {
 	}
 }
 
-func TestAdamW(t *testing.T) {
+func TestAdamW(t *testing.T) { eachImpl(t, testAdamWEachLength) }
+
+func testAdamWEachLength(t *testing.T) {
 	eachLength(func(n int) { testAdamW[float32](t, n, false, 1e-6) })
 	testAdamW[float32](t, 1000, true, 1e-6)
 	testAdamW[float64](t, 1000, false, 1e-14)
 	testAdamW[float64](t, 1000, true, 1e-14)
 }
 
-func TestAdamWPropagatesNaN(t *testing.T) {
+func TestAdamWPropagatesNaN(t *testing.T) { eachImpl(t, testAdamWPropagatesNaN) }
+
+func testAdamWPropagatesNaN(t *testing.T) {
 	for _, bad := range []float32{float32(math.NaN()), float32(math.Inf(1)), float32(math.Inf(-1))} {
 		w, g, m, v := make([]float32, 40), make([]float32, 40), make([]float32, 40), make([]float32, 40)
 		g[33] = bad

@@ -7,7 +7,9 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestCrossEntropyGradient(t *testing.T) {
+func TestCrossEntropyGradient(t *testing.T) { eachImpl(t, testCrossEntropyGradient) }
+
+func testCrossEntropyGradient(t *testing.T) {
 	ce := CrossEntropy[float64]{Rows: 4, Vocab: 9, Ignore: -1, ZLoss: 0.3, Scale: 0.25}
 	logits := randn[float64](ce.Rows*ce.Vocab, 3, 1)
 	targets := []int32{8, -1, 0, 4}
@@ -32,7 +34,9 @@ func TestCrossEntropyGradient(t *testing.T) {
 	require.InDelta(t, lse[2]-logits[2*ce.Vocab]+0.3*lse[2]*lse[2], loss[2], 1e-13)
 }
 
-func TestCrossEntropyEachVocab(t *testing.T) {
+func TestCrossEntropyEachVocab(t *testing.T) { eachImpl(t, testCrossEntropyEachVocab) }
+
+func testCrossEntropyEachVocab(t *testing.T) {
 	check := func(rows, vocab int) {
 		ce := CrossEntropy[float32]{Rows: rows, Vocab: vocab, Ignore: -100, Scale: 1}
 		ref := CrossEntropy[float64]{Rows: rows, Vocab: vocab, Ignore: -100, Scale: 1}
@@ -71,7 +75,9 @@ func TestCrossEntropyEachVocab(t *testing.T) {
 	check(300, 65)
 }
 
-func TestCrossEntropySpecialValues(t *testing.T) {
+func TestCrossEntropySpecialValues(t *testing.T) { eachImpl(t, testCrossEntropySpecialValues) }
+
+func testCrossEntropySpecialValues(t *testing.T) {
 	inf := float32(math.Inf(1))
 	nan := float32(math.NaN())
 	ce := CrossEntropy[float32]{Rows: 4, Vocab: 3, Ignore: -1, Scale: 1}
@@ -92,13 +98,19 @@ func TestCrossEntropySpecialValues(t *testing.T) {
 }
 
 func TestCrossEntropyRefusesTargetOutside(t *testing.T) {
+	eachImpl(t, testCrossEntropyRefusesTargetOutside)
+}
+
+func testCrossEntropyRefusesTargetOutside(t *testing.T) {
 	ce := CrossEntropy[float32]{Rows: 1, Vocab: 3, Ignore: -1}
 	one := make([]float32, 1)
 	require.Panics(t, func() { ce.Forward(one, one, make([]float32, 3), []int32{3}) })
 	require.Panics(t, func() { ce.Forward(one, one, make([]float32, 3), []int32{-2}) })
 }
 
-func TestSoftmax(t *testing.T) {
+func TestSoftmax(t *testing.T) { eachImpl(t, testSoftmax) }
+
+func testSoftmax(t *testing.T) {
 	const rows = 3
 	for cols := 1; cols < 258; cols++ {
 		x := randn[float32](rows*cols, 4, 2)
@@ -119,7 +131,9 @@ func TestSoftmax(t *testing.T) {
 	}
 }
 
-func TestSoftmaxGradient(t *testing.T) {
+func TestSoftmaxGradient(t *testing.T) { eachImpl(t, testSoftmaxGradient) }
+
+func testSoftmaxGradient(t *testing.T) {
 	const rows, cols = 3, 6
 	x, dy := randn[float64](rows*cols, 1, 1), randn[float64](rows*cols, 1, 2)
 	y, dx := make([]float64, rows*cols), make([]float64, rows*cols)

@@ -18,7 +18,9 @@ func TestPhiloxKnownAnswers(t *testing.T) {
 		Philox([2]uint32{0xa4093822, 0x299f31d0}, [4]uint32{0x243f6a88, 0x85a308d3, 0x13198a2e, 0x03707344}))
 }
 
-func TestDropoutEachLength(t *testing.T) {
+func TestDropoutEachLength(t *testing.T) { eachImpl(t, testDropoutEachLength) }
+
+func testDropoutEachLength(t *testing.T) {
 	key, ctr := [2]uint32{1, 2}, [2]uint32{3, 4}
 	const p = 0.3
 	eachLength(func(n int) {
@@ -29,21 +31,24 @@ func TestDropoutEachLength(t *testing.T) {
 		sum, intact := fenced[float32](n)
 		DropoutAdd(sum, a, x, p, key, ctr)
 		require.True(t, intact(), "n = %d", n)
+		want := make([]float32, n)
 		for i := range x {
-			b := uint32(i / 64 * 16)
-			words := Philox(key, [4]uint32{b + uint32(i%16), 0, ctr[0], ctr[1]})
-			var want float32
-			if float64(words[i%64/16]) >= p*(1<<32) {
-				want = x[i] * float32(1/(1-p))
+			block := uint32(i/64*16 + i%16)
+			word := Philox(key, [4]uint32{block, 0, ctr[0], ctr[1]})[i%64/16]
+			if float64(word) >= p*(1<<32) {
+				want[i] = x[i] * float32(1/(1-p))
 			}
-			require.Equal(t, want, y[i], "element %d of %d", i, n)
-			require.InDelta(t, a[i]+want, sum[i], 1e-6, "element %d of %d", i, n)
 		}
+		require.Equal(t, want, y, "n = %d", n)
+		AddTo(want, a)
+		requireClose(t, want, sum, 1e-6, "DropoutAdd n = %d", n)
 	})
 }
 
 // The block counter is 64 bits wide: a mask may have more than 2^34 elements.
-func TestDropoutCounterCarries(t *testing.T) {
+func TestDropoutCounterCarries(t *testing.T) { eachImpl(t, testDropoutCounterCarries) }
+
+func testDropoutCounterCarries(t *testing.T) {
 	x, y := make([]float32, 64), make([]float32, 64)
 	Fill(x, 1)
 	mask := newDropoutMask[float32](0.5, [2]uint32{5, 6}, [2]uint32{7, 8})
@@ -52,7 +57,9 @@ func TestDropoutCounterCarries(t *testing.T) {
 	require.Equal(t, mask.factors(first), [64]float32(y))
 }
 
-func TestDropoutMean(t *testing.T) {
+func TestDropoutMean(t *testing.T) { eachImpl(t, testDropoutMean) }
+
+func testDropoutMean(t *testing.T) {
 	const n, p = 1 << 20, 0.1
 	x := make([]float32, n)
 	Fill(x, 1)
@@ -65,7 +72,9 @@ func TestDropoutMean(t *testing.T) {
 	require.Panics(t, func() { Dropout(x, x, 1, [2]uint32{}, [2]uint32{}) })
 }
 
-func TestDropPath(t *testing.T) {
+func TestDropPath(t *testing.T) { eachImpl(t, testDropPath) }
+
+func testDropPath(t *testing.T) {
 	const samples, size, p = 100, 3, 0.4
 	x, a := randn[float64](samples*size, 1, 1), randn[float64](samples*size, 1, 2)
 	y, sum := make([]float64, len(x)), make([]float64, len(x))

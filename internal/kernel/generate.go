@@ -1,3 +1,4 @@
 package kernel
 
 //go:generate go -C _asm run . -routines gemm -out ../gemm_amd64.s -stubs ../gemm_stubs_amd64.go -pkg kernel
+//go:generate go -C _asm run . -routines vec -out ../vec_amd64.s -stubs ../vec_stubs_amd64.go -pkg kernel

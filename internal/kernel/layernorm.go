@@ -14,10 +14,10 @@ func LayerNorm[T Float](y, mean, rstd, x, gain, bias []T, rows, cols int, eps T)
 	checkLen("LayerNorm gain", cols, gain)
 	shift := rowsOrZeros(bias, 1, cols)
 	defer shift.release()
-	loop := loopsOf[T]().layerNorm
+	l := loopsOf[T]()
 	ParallelRange(rows, rowGrain(cols), func(lo, hi int) {
 		for r := lo; r < hi; r++ {
-			mean[r], rstd[r] = loop(row(y, r, cols), row(x, r, cols), gain[:cols], shift.row(0), eps)
+			mean[r], rstd[r] = l.layerNorm(row(y, r, cols), row(x, r, cols), gain[:cols], shift.row(0), eps)
 		}
 	})
 }
@@ -54,12 +54,12 @@ func AddLayerNormBackward[T Float](dx, dgain, dbias, dsum, dy, sum, gain, mean, 
 	checkLen("LayerNormBackward gain", cols, dgain, gain)
 	residual := rowsOrZeros(dsum, rows, cols)
 	defer residual.release()
-	loop := loopsOf[T]().layerNormBackward
+	l := loopsOf[T]()
 	grads := workspace[T](2 * cols) // dgain, then dbias
 	defer release(grads)
 	sumOverRows(grads, rows, func(partial []T, lo, hi int) {
 		for r := lo; r < hi; r++ {
-			loop(row(dx, r, cols), residual.row(r), partial[:cols], partial[cols:],
+			l.normBackward(row(dx, r, cols), residual.row(r), partial[:cols], partial[cols:],
 				row(dy, r, cols), row(sum, r, cols), gain[:cols], mean[r], rstd[r])
 		}
 	})
@@ -69,47 +69,19 @@ func AddLayerNormBackward[T Float](dx, dgain, dbias, dsum, dy, sum, gain, mean, 
 	}
 }
 
-// layerNormRow is LayerNorm of one row. The variance is that of the centred
+// layerNorm is LayerNorm of one row. The variance is that of the centred
 // values: the difference of mean squares would cancel.
-func layerNormRow[T Float](y, x, gain, bias []T, eps T) (mean, rstd T) {
-	var sum, squares float64
-	for _, v := range x {
-		sum += float64(v)
-	}
+func (l *loops[T]) layerNorm(y, x, gain, bias []T, eps T) (mean, rstd T) {
 	n := float64(len(x))
-	mu := sum / n
-	for _, v := range x {
-		d := float64(v) - mu
-		squares += d * d
-	}
-	mean, rstd = T(mu), T(1/math.Sqrt(squares/n+float64(eps)))
-	y, gain, bias = y[:len(x)], gain[:len(x)], bias[:len(x)]
-	for i, v := range x {
-		y[i] = (v-mean)*rstd*gain[i] + bias[i]
-	}
+	mean = T(l.sum(x) / n)
+	rstd = T(1 / math.Sqrt(l.sumSquaresAbout(x, mean)/n+float64(eps)))
+	l.normalize(y, x, gain, bias, mean, rstd)
 	return mean, rstd
 }
 
-// layerNormBackwardRow is, with h = (x - mean) rstd and e = dy gain,
-//
-//	dx = rstd (e - mean(e) - h mean(e h)) + dsum,  dgain += dy h,  dbias += dy
-func layerNormBackwardRow[T Float](dx, dsum, dgain, dbias, dy, x, gain []T, mean, rstd T) {
-	var sumE, sumEH float64
-	dy, gain = dy[:len(x)], gain[:len(x)]
-	for i, v := range x {
-		e := float64(dy[i]) * float64(gain[i])
-		sumE += e
-		sumEH += e * float64((v-mean)*rstd)
-	}
+// normBackward is the backward pass of one row; see normGradLoop.
+func (l *loops[T]) normBackward(dx, dsum, dgain, dbias, dy, x, gain []T, mean, rstd T) {
 	n := float64(len(x))
-	meanE, meanEH := T(sumE/n), T(sumEH/n)
-	dx, dsum = dx[:len(x)], dsum[:len(x)]
-	dgain, dbias = dgain[:len(x)], dbias[:len(x)]
-	for i, v := range x {
-		d := dy[i]
-		h := (v - mean) * rstd
-		dgain[i] += d * h
-		dbias[i] += d
-		dx[i] = rstd*(d*gain[i]-meanE-h*meanEH) + dsum[i]
-	}
+	sumE, sumEH := l.normGradSums(dy, x, gain, mean, rstd)
+	l.normGrad(dx, dsum, dgain, dbias, dy, x, gain, mean, rstd, T(sumE/n), T(sumEH/n))
 }

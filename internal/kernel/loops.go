@@ -1,9 +1,9 @@
 package kernel
 
 // loops is one implementation of the inner loops: each entry works on one
-// goroutine over slices whose lengths the caller has checked. The portable
-// entries, named after the field with the suffix Loop or Row, are the
-// specification of the assembly that replaces them.
+// goroutine over slices whose lengths the caller has checked: those after the
+// first may be longer than it. The portable entries, named after the field with
+// the suffix Loop, are the specification of the assembly that replaces them.
 type loops[T Float] struct {
 	add   func(dst, a, b []T)
 	scale func(dst []T, alpha T, x []T)
@@ -28,10 +28,10 @@ type loops[T Float] struct {
 	biasGELUTanh         func(y, x, bias []T)
 	biasGELUTanhBackward func(dx, x, bias, dy []T)
 
-	layerNorm         func(y, x, gain, bias []T, eps T) (mean, rstd T)
-	layerNormBackward func(dx, dsum, dgain, dbias, dy, x, gain []T, mean, rstd T)
-	rmsNorm           func(y, x, gain []T, eps T) (rstd T)
-	rmsNormBackward   func(dx, dsum, dgain, dy, x, gain []T, rstd T)
+	sumSquaresAbout func(x []T, mean T) float64
+	normalize       func(y, x, gain, bias []T, mean, rstd T)
+	normGradSums    func(dy, x, gain []T, mean, rstd T) (sumE, sumEH float64)
+	normGrad        func(dx, dsum, dgain, dbias, dy, x, gain []T, mean, rstd, meanE, meanEH T)
 
 	max      func(x []T) T
 	sumExp   func(x []T, shift T) float64
@@ -68,10 +68,10 @@ func portableLoops[T Float]() loops[T] {
 		biasGELUTanh:         biasGELUTanhLoop[T],
 		biasGELUTanhBackward: biasGELUTanhBackwardLoop[T],
 
-		layerNorm:         layerNormRow[T],
-		layerNormBackward: layerNormBackwardRow[T],
-		rmsNorm:           rmsNormRow[T],
-		rmsNormBackward:   rmsNormBackwardRow[T],
+		sumSquaresAbout: sumSquaresAboutLoop[T],
+		normalize:       normalizeLoop[T],
+		normGradSums:    normGradSumsLoop[T],
+		normGrad:        normGradLoop[T],
 
 		max:      maxLoop[T],
 		sumExp:   sumExpLoop[T],

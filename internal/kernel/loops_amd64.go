@@ -4,6 +4,109 @@ package kernel
 
 var loops32 = [...]loops[float32]{
 	portable: portableLoops[float32](),
-	avx2:     portableLoops[float32](),
-	avx512:   portableLoops[float32](),
+	avx2:     loopsAVX2(),
+	avx512:   loopsAVX512(),
+}
+
+func loopsAVX2() loops[float32] {
+	return loops[float32]{
+		add:   addAVX2,
+		scale: scaleAVX2,
+		axpy:  axpyAVX2,
+
+		sum:        sumAVX2,
+		sumSquares: sumSquaresAVX2,
+		maxAbs:     maxAbsAVX2,
+
+		exp:              expAVX2,
+		geluTanh:         geluTanhAVX2,
+		geluTanhBackward: geluTanhBackwardAVX2,
+		geluErf:          geluErfAVX2,
+		geluErfBackward:  geluErfBackwardAVX2,
+		silu:             siluAVX2,
+		siluBackward:     siluBackwardAVX2,
+		swiglu:           swigluAVX2,
+		swigluBackward:   swigluBackwardAVX2,
+		geglu:            gegluAVX2,
+		gegluBackward:    gegluBackwardAVX2,
+
+		biasGELUTanh:         biasGELUTanhAVX2,
+		biasGELUTanhBackward: biasGELUTanhBackwardAVX2,
+
+		sumSquaresAbout: sumSquaresAboutAVX2,
+		normalize:       normalizeAVX2,
+		normGradSums:    normGradSumsAVX2,
+		normGrad:        normGradAVX2,
+
+		max:      maxAVX2,
+		sumExp:   sumExpAVX2,
+		expScale: expScaleAVX2,
+
+		adamW:      adamW(adamWAVX2),
+		dropout:    dropout(dropoutAVX2),
+		dropoutAdd: dropoutAdd(dropoutAddAVX2),
+	}
+}
+
+func loopsAVX512() loops[float32] {
+	return loops[float32]{
+		add:   addAVX512,
+		scale: scaleAVX512,
+		axpy:  axpyAVX512,
+
+		sum:        sumAVX512,
+		sumSquares: sumSquaresAVX512,
+		maxAbs:     maxAbsAVX512,
+
+		exp:              expAVX512,
+		geluTanh:         geluTanhAVX512,
+		geluTanhBackward: geluTanhBackwardAVX512,
+		geluErf:          geluErfAVX512,
+		geluErfBackward:  geluErfBackwardAVX512,
+		silu:             siluAVX512,
+		siluBackward:     siluBackwardAVX512,
+		swiglu:           swigluAVX512,
+		swigluBackward:   swigluBackwardAVX512,
+		geglu:            gegluAVX512,
+		gegluBackward:    gegluBackwardAVX512,
+
+		biasGELUTanh:         biasGELUTanhAVX512,
+		biasGELUTanhBackward: biasGELUTanhBackwardAVX512,
+
+		sumSquaresAbout: sumSquaresAboutAVX512,
+		normalize:       normalizeAVX512,
+		normGradSums:    normGradSumsAVX512,
+		normGrad:        normGradAVX512,
+
+		max:      maxAVX512,
+		sumExp:   sumExpAVX512,
+		expScale: expScaleAVX512,
+
+		adamW:      adamW(adamWAVX512),
+		dropout:    dropout(dropoutAVX512),
+		dropoutAdd: dropoutAdd(dropoutAddAVX512),
+	}
+}
+
+// adamW passes the scalars as an array, in the order of their struct.
+func adamW(asm func(w, g, m, v []float32, s *float32)) func(w, g, m, v []float32, s *adamWScalars[float32]) {
+	return func(w, g, m, v []float32, s *adamWScalars[float32]) { asm(w, g, m, v, &s.decay) }
+}
+
+// dropout has assembly for whole groups, and passes the mask as an array of
+// words, in the order of its struct.
+func dropout(asm func(y, x []float32, d *uint32, block uint64)) func(y, x []float32, d *dropoutMask[float32], block uint64) {
+	return func(y, x []float32, d *dropoutMask[float32], block uint64) {
+		n := len(y) / dropoutGroup * dropoutGroup
+		asm(y[:n], x, &d.key[0], block)
+		dropoutLoop(y[n:], x[n:], d, block+uint64(n/dropoutGroup*dropoutLanes))
+	}
+}
+
+func dropoutAdd(asm func(y, a, x []float32, d *uint32, block uint64)) func(y, a, x []float32, d *dropoutMask[float32], block uint64) {
+	return func(y, a, x []float32, d *dropoutMask[float32], block uint64) {
+		n := len(y) / dropoutGroup * dropoutGroup
+		asm(y[:n], a, x, &d.key[0], block)
+		dropoutAddLoop(y[n:], a[n:], x[n:], d, block+uint64(n/dropoutGroup*dropoutLanes))
+	}
 }

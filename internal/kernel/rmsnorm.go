@@ -12,10 +12,12 @@ func RMSNorm[T Float](y, rstd, x, gain []T, rows, cols int, eps T) {
 	checkLen("RMSNorm", rows*cols, y, x)
 	checkLen("RMSNorm rstd", rows, rstd)
 	checkLen("RMSNorm gain", cols, gain)
-	loop := loopsOf[T]().rmsNorm
+	zeros := rowsOrZeros[T](nil, 1, cols)
+	defer zeros.release()
+	l := loopsOf[T]()
 	ParallelRange(rows, rowGrain(cols), func(lo, hi int) {
 		for r := lo; r < hi; r++ {
-			rstd[r] = loop(row(y, r, cols), row(x, r, cols), gain[:cols], eps)
+			rstd[r] = l.rmsNorm(row(y, r, cols), row(x, r, cols), gain[:cols], zeros.row(0), eps)
 		}
 	})
 }
@@ -26,11 +28,13 @@ func AddRMSNorm[T Float](sum, y, rstd, a, b, gain []T, rows, cols int, eps T) {
 	checkLen("AddRMSNorm", rows*cols, sum, y, a, b)
 	checkLen("AddRMSNorm rstd", rows, rstd)
 	checkLen("AddRMSNorm gain", cols, gain)
+	zeros := rowsOrZeros[T](nil, 1, cols)
+	defer zeros.release()
 	l := loopsOf[T]()
 	ParallelRange(rows, rowGrain(cols), func(lo, hi int) {
 		for r := lo; r < hi; r++ {
 			l.add(row(sum, r, cols), row(a, r, cols), row(b, r, cols))
-			rstd[r] = l.rmsNorm(row(y, r, cols), row(sum, r, cols), gain[:cols], eps)
+			rstd[r] = l.rmsNorm(row(y, r, cols), row(sum, r, cols), gain[:cols], zeros.row(0), eps)
 		}
 	})
 }
@@ -49,42 +53,28 @@ func AddRMSNormBackward[T Float](dx, dgain, dsum, dy, sum, gain, rstd []T, rows,
 	checkLen("RMSNormBackward gain", cols, dgain, gain)
 	residual := rowsOrZeros(dsum, rows, cols)
 	defer residual.release()
-	loop := loopsOf[T]().rmsNormBackward
-	sumOverRows(dgain[:cols], rows, func(dgain []T, lo, hi int) {
+	l := loopsOf[T]()
+	grads := workspace[T](2 * cols) // dgain, and what would be dbias
+	defer release(grads)
+	sumOverRows(grads, rows, func(partial []T, lo, hi int) {
 		for r := lo; r < hi; r++ {
-			loop(row(dx, r, cols), residual.row(r), dgain, row(dy, r, cols), row(sum, r, cols), gain[:cols], rstd[r])
+			l.rmsNormBackward(row(dx, r, cols), residual.row(r), partial[:cols], partial[cols:],
+				row(dy, r, cols), row(sum, r, cols), gain[:cols], rstd[r])
 		}
 	})
+	copy(dgain[:cols], grads)
 }
 
-// rmsNormRow is RMSNorm of one row.
-func rmsNormRow[T Float](y, x, gain []T, eps T) (rstd T) {
-	var squares float64
-	for _, v := range x {
-		squares += float64(v) * float64(v)
-	}
-	rstd = T(1 / math.Sqrt(squares/float64(len(x))+float64(eps)))
-	y, gain = y[:len(x)], gain[:len(x)]
-	for i, v := range x {
-		y[i] = v * rstd * gain[i]
-	}
+// rmsNorm is RMSNorm of one row: a LayerNorm whose mean and bias are 0.
+func (l *loops[T]) rmsNorm(y, x, gain, zeros []T, eps T) (rstd T) {
+	rstd = T(1 / math.Sqrt(l.sumSquares(x)/float64(len(x))+float64(eps)))
+	l.normalize(y, x, gain, zeros, 0, rstd)
 	return rstd
 }
 
-// rmsNormBackwardRow is, with h = x rstd and e = dy gain,
-//
-//	dx = rstd (e - h mean(e h)) + dsum,  dgain += dy h
-func rmsNormBackwardRow[T Float](dx, dsum, dgain, dy, x, gain []T, rstd T) {
-	var sumEH float64
-	dy, gain = dy[:len(x)], gain[:len(x)]
-	for i, v := range x {
-		sumEH += float64(dy[i]) * float64(gain[i]) * float64(v*rstd)
-	}
-	meanEH := T(sumEH / float64(len(x)))
-	dx, dsum, dgain = dx[:len(x)], dsum[:len(x)], dgain[:len(x)]
-	for i, v := range x {
-		h := v * rstd
-		dgain[i] += dy[i] * h
-		dx[i] = rstd*(dy[i]*gain[i]-h*meanEH) + dsum[i]
-	}
+// rmsNormBackward is the backward pass of one row: as for LayerNorm, but the
+// mean is a constant, so nothing flows through it.
+func (l *loops[T]) rmsNormBackward(dx, dsum, dgain, unused, dy, x, gain []T, rstd T) {
+	_, sumEH := l.normGradSums(dy, x, gain, 0, rstd)
+	l.normGrad(dx, dsum, dgain, unused, dy, x, gain, 0, rstd, 0, T(sumEH/float64(len(x))))
 }

@@ -33,8 +33,8 @@ const sumBlocks = 64
 
 // sumOverRows cuts rows into blocks, lets f add the contribution of rows
 // [lo,hi) to a zeroed partial sum of its own, and sets dst to the sum of the
-// partial sums in the order of the blocks. Besides making the sum parallel,
-// the blocks keep its rounding error small.
+// partial sums, added in pairs, then pairs of pairs, and so on. Besides making
+// the sum parallel, the blocks keep its rounding error small.
 func sumOverRows[T Float](dst []T, rows int, f func(partial []T, lo, hi int)) {
 	block := max(8, (rows+sumBlocks-1)/sumBlocks)
 	blocks := (rows + block - 1) / block
@@ -46,9 +46,12 @@ func sumOverRows[T Float](dst []T, rows int, f func(partial []T, lo, hi int)) {
 		clear(partial)
 		f(partial, lo, hi)
 	})
-	clear(dst)
 	add := loopsOf[T]().add
-	for b := range blocks {
-		add(dst, dst, row(partials, b, width))
+	for step := 1; step < blocks; step *= 2 {
+		for b := 0; b+step < blocks; b += 2 * step {
+			add(row(partials, b, width), row(partials, b, width), row(partials, b+step, width))
+		}
 	}
+	clear(dst)
+	copy(dst, partials)
 }

@@ -14,6 +14,7 @@ import (
 // sets maps the name of a set of routines to the function that writes it.
 var sets = map[string]func(){
 	"gemm": gemm,
+	"vec":  vec,
 }
 
 func main() {

@@ -8,6 +8,7 @@ import (
 	"github.com/pkg/errors"
 	"gorgonia.org/gorgonia"
 
+	"github.com/gorget/gorget/internal/kernel"
 	"github.com/gorget/gorget/internal/op"
 )
 
@@ -231,6 +232,40 @@ func (p *Program) Apply(solver gorgonia.Solver) (gradNorm float64, err error) {
 		return s.GradNorm(), nil
 	}
 	return math.NaN(), nil
+}
+
+// EachGrad calls f with every trained parameter and the elements of the
+// gradient that Gradients has computed and nobody has applied yet: one of the
+// slices is nil, by the parameter's dtype.
+func (p *Program) EachGrad(f func(q *Param, f32 []float32, f64 []float64)) error {
+	if !p.ready {
+		return errors.New("graph: EachGrad without gradients, call Gradients first")
+	}
+	for i, vg := range p.grads {
+		g, err := vg.Grad()
+		if err != nil {
+			return err
+		}
+		if p.accumulated {
+			g = p.acc.values[i]
+		}
+		f32, f64, err := Floats(g)
+		if err != nil {
+			return errors.Wrapf(err, "graph: gradient of %s", vg.(*Param).name)
+		}
+		f(vg.(*Param), f32, f64)
+	}
+	return nil
+}
+
+// GradNorm is the global L2 norm of the gradients that EachGrad shows. It reads
+// all of them.
+func (p *Program) GradNorm() (float64, error) {
+	var sum float64
+	err := p.EachGrad(func(_ *Param, f32 []float32, f64 []float64) {
+		sum += kernel.SumSquares(f32) + kernel.SumSquares(f64)
+	})
+	return math.Sqrt(sum), err
 }
 
 // Skip counts a step whose gradients were not applied, so that the clock, and

@@ -25,13 +25,25 @@ type Plan []PlanRow
 func (c *core) Plan(steps int) (Plan, error) {
 	var out Plan
 	for step := 1; step <= steps; step++ {
-		hs, err := c.hypersAt(step)
+		rows, err := c.PlanStep(step)
 		if err != nil {
 			return nil, err
 		}
-		for i, g := range c.groups.All() {
-			out = append(out, PlanRow{step, g.Name, groups.Rate{LR: hs[i].lr, Lambda: hs[i].lambda, Shrink: hs[i].shrink}})
-		}
+		out = append(out, rows...)
+	}
+	return out, nil
+}
+
+// PlanStep is the part of the plan that is about one step (1 is the first of a
+// run): a row for each group.
+func (c *core) PlanStep(step int) (Plan, error) {
+	hs, err := c.hypersAt(step)
+	if err != nil {
+		return nil, err
+	}
+	var out Plan
+	for i, g := range c.groups.All() {
+		out = append(out, PlanRow{step, g.Name, groups.Rate{LR: hs[i].lr, Lambda: hs[i].lambda, Shrink: hs[i].shrink}})
 	}
 	return out, nil
 }

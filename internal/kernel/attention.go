@@ -98,10 +98,10 @@ func (s *AttentionShape) span(pos, r0, r1, j0, n int) (lo, hi int) {
 	return max(0, s.firstKey(pos+r0)-j0), min(n, pos+r1-j0)
 }
 
-// covers reports whether all rows of the strip at row r attend to all columns
-// [a,e) of the tile at key j0.
-func (s *AttentionShape) covers(pos, r, j0, a, e int) bool {
-	return s.firstKey(pos+r+attnStrip-1) <= j0+a && j0+e <= pos+r+1
+// covers reports whether all rows [r0,r1) attend to all columns [a,e) of the
+// tile at key j0.
+func (s *AttentionShape) covers(pos, r0, r1, j0, a, e int) bool {
+	return s.firstKey(pos+r1-1) <= j0+a && j0+e <= pos+r0+1
 }
 
 // blocks returns the number of query blocks of one kv head: all the blocks of

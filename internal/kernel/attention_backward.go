@@ -44,22 +44,22 @@ func AttentionBackward[T Float](s AttentionShape, dq []T, lddq int, dk []T, lddk
 		}
 		clear(w.dkv)
 		key := b * s.rows()
-		packPanels(w.keysT, k[key*ldk+g*s.D:], ldk, s.keys(), s.D)
-		packPanels(w.valuesT, v[key*ldv+g*s.D:], ldv, s.keys(), s.D)
-		packRows(w.keys, w.width, k[key*ldk+g*s.D:], ldk, s.keys(), s.D)
+		w.packPanels(w.keysT, k[key*ldk+g*s.D:], ldk, s.keys(), s.D)
+		w.packPanels(w.valuesT, v[key*ldv+g*s.D:], ldv, s.keys(), s.D)
+		w.copyRows(w.keys, w.width, k[key*ldk+g*s.D:], ldk, s.keys(), s.D)
 		for n := part; n < s.blocks(); n += parts {
 			h, i0, i1 := s.block(g, n)
 			m, token, row := i1-i0, b*s.T+i0, (b*s.H+h)*s.T+i0
-			packRows(w.q, attnLd, q[token*ldq+h*s.D:], ldq, m, s.D)
-			packRows(w.do, attnLd, do[token*lddo+h*s.D:], lddo, m, s.D)
-			attnRowDots(w.delta[:m], do[token*lddo+h*s.D:], lddo, o[token*ldo+h*s.D:], ldo, s.D)
+			w.copyRows(w.q, attnLd, q[token*ldq+h*s.D:], ldq, m, s.D)
+			w.copyRows(w.do, attnLd, do[token*lddo+h*s.D:], lddo, m, s.D)
+			w.loops.dotRows(w.delta, w.do, attnLd, o[token*ldo+h*s.D:], ldo, m, s.D)
 			copy(w.lse[:m], lse[row:])
 			w.backward(&s, s.mask(b), s.Past+i0, row, m)
-			packRows(dq[token*lddq+h*s.D:], lddq, w.acc, attnLd, m, s.D)
+			w.copyRows(dq[token*lddq+h*s.D:], lddq, w.acc, attnLd, m, s.D)
 		}
 		if parts == 1 {
-			packRows(dk[key*lddk+g*s.D:], lddk, w.dkv, 2*w.width, s.keys(), s.D)
-			packRows(dv[key*lddv+g*s.D:], lddv, w.dkv[w.width:], 2*w.width, s.keys(), s.D)
+			w.copyRows(dk[key*lddk+g*s.D:], lddk, w.dkv, 2*w.width, s.keys(), s.D)
+			w.copyRows(dv[key*lddv+g*s.D:], lddv, w.dkv[w.width:], 2*w.width, s.keys(), s.D)
 		}
 	})
 	if parts > 1 {
@@ -78,19 +78,20 @@ func AttentionBackward[T Float](s AttentionShape, dq []T, lddq int, dk []T, lddk
 func (w *attnWork[T]) backward(s *AttentionShape, mask []bool, pos, row, m int) {
 	for j0 := s.firstTile(pos); j0 < pos+m; j0 += attnKeys {
 		for r := 0; r < m; r += attnStrip {
-			lo, hi := s.span(pos, r, min(r+attnStrip, m), j0, attnKeys)
+			rows := min(attnStrip, m-r)
+			lo, hi := s.span(pos, r, r+rows, j0, attnKeys)
 			if lo >= hi {
 				continue
 			}
 			a, e := lo/attnPanel*attnPanel, roundUp(hi, 16)
-			w.scores(s, r, j0, a, e)
+			w.scores(s, r, rows, j0, a, e)
 			if s.SoftCap > 0 {
-				packRows(w.capped[r*attnLd+a:], attnLd, w.p[r*attnLd+a:], attnLd, attnStrip, e-a)
+				w.copyRows(w.capped[r*attnLd+a:], attnLd, w.p[r*attnLd+a:], attnLd, rows, e-a)
 			}
-			w.hide(s, mask, pos, r, j0, a, e)
-			w.scoreGradients(s, row+r, r, j0, a, e)
+			w.hide(s, mask, pos, r, rows, j0, a, e)
+			w.scoreGradients(s, row+r, r, rows, j0, a, e)
 			later := s.firstKey(pos+r) < j0 // acc holds the sums over earlier tiles
-			attnMulRows(w.acc[r*attnLd:], w.dp[r*attnLd+lo:], w.keys[(j0+lo)*w.width:], w.width, attnPanel, w.width, hi-lo, later)
+			w.mulRows(w.acc[r*attnLd:], w.dp[r*attnLd+lo:], w.keys[(j0+lo)*w.width:], w.width, attnPanel, rows, w.width, hi-lo, later)
 		}
 		w.keyGradients(s, pos, j0, m)
 	}
@@ -99,17 +100,17 @@ func (w *attnWork[T]) backward(s *AttentionShape, mask []bool, pos, row, m int) 
 // scoreGradients turns the columns [a,e) of the strip of p at row r, scores,
 // into probabilities (after dropout), and those of dp into the gradients of
 // Scale times the scores, ready for dq and dk.
-func (w *attnWork[T]) scoreGradients(s *AttentionShape, row, r, j0, a, e int) {
+func (w *attnWork[T]) scoreGradients(s *AttentionShape, row, r, rows, j0, a, e int) {
 	n := e - a
 	p, dp, capped := w.p[r*attnLd+a:], w.dp[r*attnLd+a:], w.capped[r*attnLd+a:]
-	attnMulRows(dp, w.do[r*attnLd:], w.valuesT[(j0+a)*s.D:], attnPanel, attnPanel*s.D, n, s.D, false)
-	attnProbabilities(p, n, T(s.factor()), w.lse[r:])
-	w.drop(s, w.dp, r, row, j0, a, e)
-	attnSoftmaxBackward(dp, p, n, w.delta[r:], T(s.Scale))
+	w.mulRows(dp, w.do[r*attnLd:], w.valuesT[(j0+a)*s.D:], attnPanel, attnPanel*s.D, rows, n, s.D, false)
+	w.loops.probabilities(p, rows, n, T(s.factor()), w.lse[r:])
+	w.drop(s, w.dp, r, rows, row, j0, a, e)
+	w.loops.softmaxBackward(dp, p, rows, n, w.delta[r:], T(s.Scale))
 	if s.SoftCap > 0 {
-		attnTanhBackward(dp, capped, n)
+		w.loops.tanhBackward(dp, capped, rows, n)
 	}
-	w.drop(s, w.p, r, row, j0, a, e)
+	w.drop(s, w.p, r, rows, row, j0, a, e)
 }
 
 // keyGradients adds the products of the tiles p and dp at key j0 to dkv, by
@@ -133,8 +134,8 @@ func (w *attnWork[T]) keyGradients(s *AttentionShape, pos, j0, m int) {
 		}
 		rows := min(last, m) - first
 		dk := w.dkv[(j0+c)*2*w.width:]
-		attnMulCols(dk, 2*w.width, w.dp[first*attnLd+c:], w.q[first*attnLd:], w.width, rows)
-		attnMulCols(dk[w.width:], 2*w.width, w.p[first*attnLd+c:], w.do[first*attnLd:], w.width, rows)
+		w.mulCols(dk, 2*w.width, w.dp[first*attnLd+c:], w.q[first*attnLd:], w.width, rows)
+		w.mulCols(dk[w.width:], 2*w.width, w.p[first*attnLd+c:], w.do[first*attnLd:], w.width, rows)
 	}
 }
 

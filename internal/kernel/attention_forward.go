@@ -1,7 +1,5 @@
 package kernel
 
-import "math"
-
 // AttentionForward computes o (B,T,H*D) = causal attention of q (B,T,H*D) over
 // k and v (B,Past+T,K*D), and lse (B,H,T), the log-sum-exp of each query's
 // logits, which the backward pass needs (0 where a query has no key); lse may
@@ -29,17 +27,17 @@ func AttentionForward[T Float](s AttentionShape, o []T, ldo int, lse, q []T, ldq
 		w.layout(&s)
 		defer release(w.memory)
 		key := b * s.rows()
-		packPanels(w.keysT, k[key*ldk+g*s.D:], ldk, s.keys(), s.D)
-		packRows(w.values, w.width, v[key*ldv+g*s.D:], ldv, s.keys(), s.D)
+		w.packPanels(w.keysT, k[key*ldk+g*s.D:], ldk, s.keys(), s.D)
+		w.copyRows(w.values, w.width, v[key*ldv+g*s.D:], ldv, s.keys(), s.D)
 		for n := part; n < s.blocks(); n += parts {
 			h, i0, i1 := s.block(g, n)
 			token, row := b*s.T+i0, (b*s.H+h)*s.T+i0
-			packRows(w.q, attnLd, q[token*ldq+h*s.D:], ldq, i1-i0, s.D)
+			w.copyRows(w.q, attnLd, q[token*ldq+h*s.D:], ldq, i1-i0, s.D)
 			w.forward(&s, s.mask(b), s.Past+i0, row, i1-i0)
 			if lse != nil {
 				w.logSumExp(lse[row:], i1-i0)
 			}
-			packRows(o[token*ldo+h*s.D:], ldo, w.acc, attnLd, i1-i0, s.D)
+			w.copyRows(o[token*ldo+h*s.D:], ldo, w.acc, attnLd, i1-i0, s.D)
 		}
 	})
 }
@@ -49,43 +47,54 @@ func AttentionForward[T Float](s AttentionShape, o []T, ldo int, lse, q []T, ldq
 // leaves their maxima and sums.
 func (w *attnWork[T]) forward(s *AttentionShape, mask []bool, pos, row, m int) {
 	factor := T(s.factor())
-	for r := range w.max {
-		w.max[r], w.sum[r] = lowest[T](), 0
-	}
+	w.start()
 	for j0 := s.firstTile(pos); j0 < pos+m; j0 += attnKeys {
 		for r := 0; r < m; r += attnStrip {
-			lo, hi := s.span(pos, r, min(r+attnStrip, m), j0, attnKeys)
+			rows := min(attnStrip, m-r)
+			lo, hi := s.span(pos, r, r+rows, j0, attnKeys)
 			if lo >= hi {
 				continue
 			}
 			a, e := lo/attnPanel*attnPanel, roundUp(hi, 16)
-			w.scores(s, r, j0, a, e)
-			w.hide(s, mask, pos, r, j0, a, e)
+			w.scores(s, r, rows, j0, a, e)
+			w.hide(s, mask, pos, r, rows, j0, a, e)
 			p, acc := w.p[r*attnLd:], w.acc[r*attnLd:]
-			attnSoftmax(p[a:], e-a, factor, w.max[r:], w.sum[r:], w.fall[r:])
-			w.drop(s, w.p, r, row+r, j0, a, e)
+			w.loops.softmax(p[a:], rows, e-a, factor, w.max[r:], w.sum[r:], w.fall[r:])
+			w.drop(s, w.p, r, rows, row+r, j0, a, e)
 			later := s.firstKey(pos+r) < j0 // acc holds the sums over earlier tiles
 			if later {
-				attnScaleRows(acc, w.width, w.fall[r:])
+				w.loops.scaleRows(acc, rows, w.width, w.fall[r:])
 			}
-			attnMulRows(acc, p[lo:], w.values[(j0+lo)*w.width:], w.width, attnPanel, w.width, hi-lo, later)
+			w.mulRows(acc, p[lo:], w.values[(j0+lo)*w.width:], w.width, attnPanel, rows, w.width, hi-lo, later)
 		}
 	}
-	for r := range w.fall[:m] {
-		w.fall[r] = 1 / w.sum[r]
-		if w.sum[r] == 0 { // no key to attend to
+	w.normalize(m)
+}
+
+// start makes the running maxima and sums those of no key.
+func (w *attnWork[T]) start() {
+	for r := range w.max {
+		w.max[r], w.sum[r] = lowest[T](), 0
+	}
+}
+
+// normalize divides the first m rows of acc by their sums.
+func (w *attnWork[T]) normalize(m int) {
+	for r, sum := range w.sum[:m] {
+		w.fall[r] = 1 / sum
+		if sum == 0 { // no key to attend to
 			w.fall[r] = 0
 		}
 	}
 	for r := 0; r < m; r += attnStrip {
-		attnScaleRows(w.acc[r*attnLd:], w.width, w.fall[r:])
+		w.loops.scaleRows(w.acc[r*attnLd:], min(attnStrip, m-r), w.width, w.fall[r:])
 	}
 }
 
 // logSumExp writes the log-sum-exp of the first m rows.
 func (w *attnWork[T]) logSumExp(lse []T, m int) {
 	for r, sum := range w.sum[:m] {
-		lse[r] = w.max[r] + T(math.Log(float64(sum)))
+		lse[r] = w.max[r] + log(sum)
 		if sum == 0 {
 			lse[r] = 0
 		}

@@ -18,17 +18,19 @@ type attnWork[T Float] struct {
 	p, dp  []T // tiles: scores, then probabilities, and their gradients
 	capped []T // tile: tanh(Scale/SoftCap * q.k)
 
-	max, sum, fall [attnRows]T // forward, by row: maximum, sum and rescaling of the softmax
-	lse, delta     [attnRows]T // backward, by row: log-sum-exp, and o.do
+	max, sum, fall []T // forward, by row: maximum, sum and rescaling of the softmax
+	lse, delta     []T // backward, by row: log-sum-exp, and o.do
 
-	mask *dropoutMask[T] // nil without dropout
+	tiling *tiling[T]
+	loops  *attnLoops[T]
+	mask   *dropoutMask[T] // nil without dropout
 
 	memory []T // all of the above; release it when done
 }
 
 // begin sets what both passes need.
 func (w *attnWork[T]) begin(s *AttentionShape) {
-	w.width = s.width()
+	w.width, w.tiling, w.loops = s.width(), tilingOf[T](), attnLoopsOf[T]()
 	if s.Dropout > 0 {
 		w.mask = newDropoutMask[T](s.Dropout, s.Key, s.Ctr)
 	}
@@ -36,15 +38,15 @@ func (w *attnWork[T]) begin(s *AttentionShape) {
 
 // drop applies dropout to the columns [a,e) of the strip at row r of a tile
 // that begins with key j0; row is the strip's first among the (B,H,T) rows.
-func (w *attnWork[T]) drop(s *AttentionShape, tile []T, r, row, j0, a, e int) {
+func (w *attnWork[T]) drop(s *AttentionShape, tile []T, r, rows, row, j0, a, e int) {
 	if w.mask == nil {
 		return
 	}
 	a = a / dropoutGroup * dropoutGroup
 	groups := ceilDiv(s.keys(), dropoutGroup) // of a row
-	for i := r; i < r+attnStrip; i++ {
-		x := tile[i*attnLd+a : i*attnLd+e]
-		block := uint64(((row+i-r)*groups + (j0+a)/dropoutGroup) * dropoutLanes)
+	for i := 0; i < rows; i++ {
+		x := tile[(r+i)*attnLd+a : (r+i)*attnLd+e]
+		block := uint64(((row+i)*groups + (j0+a)/dropoutGroup) * dropoutLanes)
 		loopsOf[T]().dropout(x, x, w.mask, block)
 	}
 }
@@ -53,9 +55,10 @@ func (w *attnWork[T]) drop(s *AttentionShape, tile []T, r, row, j0, a, e int) {
 func (w *attnWork[T]) layout(s *AttentionShape) {
 	w.begin(s)
 	panels, packed := s.packedKeys()*s.D, s.packedKeys()*w.width
-	w.memory = workspace[T](panels + packed + 3*attnTile)
+	w.memory = workspace[T](panels + packed + 3*attnTile + 3*attnRows)
 	c := cutter[T]{w.memory}
 	w.q, w.p, w.acc = c.cut(attnTile), c.cut(attnTile), c.cut(attnTile)
+	w.max, w.sum, w.fall = c.cut(attnRows), c.cut(attnRows), c.cut(attnRows)
 	w.keysT, w.values = c.cut(panels), c.cut(packed)
 }
 
@@ -63,10 +66,11 @@ func (w *attnWork[T]) layout(s *AttentionShape) {
 func (w *attnWork[T]) layoutBackward(s *AttentionShape) {
 	w.begin(s)
 	panels, packed := s.packedKeys()*s.D, s.packedKeys()*w.width
-	w.memory = workspace[T](2*panels + 3*packed + 6*attnTile)
+	w.memory = workspace[T](2*panels + 3*packed + 6*attnTile + 2*attnRows)
 	c := cutter[T]{w.memory}
 	w.q, w.p, w.acc = c.cut(attnTile), c.cut(attnTile), c.cut(attnTile)
 	w.do, w.dp, w.capped = c.cut(attnTile), c.cut(attnTile), c.cut(attnTile)
+	w.lse, w.delta = c.cut(attnRows), c.cut(attnRows)
 	w.keysT, w.valuesT = c.cut(panels), c.cut(panels)
 	w.keys, w.dkv = c.cut(packed), c.cut(2*packed)
 }
@@ -80,44 +84,42 @@ func (c *cutter[T]) cut(n int) []T {
 	return x
 }
 
-// packRows copies rows of D channels: dst has stride ld, src stride ldsrc.
-func packRows[T Float](dst []T, ld int, src []T, ldsrc, rows, D int) {
-	for r := 0; r < rows; r++ {
-		copy(dst[r*ld:r*ld+D], src[r*ldsrc:])
+// copyRows copies rows of D channels.
+func (w *attnWork[T]) copyRows(dst []T, lddst int, src []T, ldsrc, rows, D int) {
+	if rows > 0 {
+		w.loops.copyRows(dst, lddst, src, ldsrc, rows, D)
 	}
 }
 
 // packPanels transposes rows of D channels into panels of attnPanel rows.
-func packPanels[T Float](dst, src []T, ldsrc, rows, D int) {
-	for r := 0; r < rows; r++ {
-		panel := dst[r/attnPanel*attnPanel*D+r%attnPanel:]
-		for d, x := range src[r*ldsrc : r*ldsrc+D] {
-			panel[d*attnPanel] = x
-		}
+func (w *attnWork[T]) packPanels(dst, src []T, ldsrc, rows, D int) {
+	keys := operand[T]{data: src, ld: ldsrc}
+	for r := 0; r < rows; r += attnPanel {
+		w.tiling.packPanel(dst[r*D:], attnPanel, keys, r, min(attnPanel, rows-r), 0, D)
 	}
 }
 
 // scores computes the columns [a,e) of the strip of tile p at row r: the rows
 // of q times the keys from j0+a on, or with a soft-cap the tanh of Scale/SoftCap
 // times that. Times factor() they are the logits.
-func (w *attnWork[T]) scores(s *AttentionShape, r, j0, a, e int) {
+func (w *attnWork[T]) scores(s *AttentionShape, r, rows, j0, a, e int) {
 	x := w.p[r*attnLd+a:]
-	attnMulRows(x, w.q[r*attnLd:], w.keysT[(j0+a)*s.D:], attnPanel, attnPanel*s.D, e-a, s.D, false)
+	w.mulRows(x, w.q[r*attnLd:], w.keysT[(j0+a)*s.D:], attnPanel, attnPanel*s.D, rows, e-a, s.D, false)
 	if s.SoftCap > 0 {
-		attnTanh(x, e-a, T(s.Scale/s.SoftCap))
+		w.loops.tanh(x, rows, e-a, T(s.Scale/s.SoftCap))
 	}
 }
 
 // hide makes -Inf of the scores that the mask hides, in the columns [a,e) of
 // the strip of tile p at row r0. The tile begins with key j0, its block at
 // position pos; mask is the sequence's key mask or nil.
-func (w *attnWork[T]) hide(s *AttentionShape, mask []bool, pos, r0, j0, a, e int) {
-	if mask == nil && s.covers(pos, r0, j0, a, e) {
+func (w *attnWork[T]) hide(s *AttentionShape, mask []bool, pos, r0, rows, j0, a, e int) {
+	if mask == nil && s.covers(pos, r0, r0+rows, j0, a, e) {
 		return
 	}
 	hidden := T(math.Inf(-1))
 	x, n := w.p[r0*attnLd+a:], e-a
-	for r := 0; r < attnStrip; r++ {
+	for r := 0; r < rows; r++ {
 		row := x[r*attnLd : r*attnLd+n]
 		lo, hi := s.span(pos, r0+r, r0+r+1, j0+a, n)
 		for c := 0; c < min(lo, n); c++ {
@@ -127,12 +129,16 @@ func (w *attnWork[T]) hide(s *AttentionShape, mask []bool, pos, r0, j0, a, e int
 			row[c] = hidden
 		}
 	}
-	if mask == nil {
-		return
-	}
-	for c, attended := range mask[j0+a : min(j0+e, len(mask))] {
-		for r := 0; r < attnStrip && !attended; r++ {
-			x[r*attnLd+c] = hidden
+	hideKeys(x, mask, rows, j0+a, j0+e)
+}
+
+// hideKeys makes -Inf of the columns of x that mask hides: x begins with key j0
+// and ends before key j1. A nil mask hides none.
+func hideKeys[T Float](x []T, mask []bool, rows, j0, j1 int) {
+	hidden := T(math.Inf(-1))
+	for j := j0; j < min(j1, len(mask)); j++ {
+		for r := 0; r < rows && !mask[j]; r++ {
+			x[r*attnLd+j-j0] = hidden
 		}
 	}
 }

@@ -13,8 +13,9 @@ import (
 
 // sets maps the name of a set of routines to the function that writes it.
 var sets = map[string]func(){
-	"gemm": gemm,
-	"vec":  vec,
+	"attention": attention,
+	"gemm":      gemm,
+	"vec":       vec,
 }
 
 func main() {

@@ -1,0 +1,5 @@
+//go:build !amd64 || purego
+
+package kernel
+
+var attnLoops32 = [...]attnLoops[float32]{portable: portableAttnLoops[float32]()}

@@ -1,6 +1,55 @@
 package op
 
-import "gorgonia.org/gorgonia"
+import (
+	"fmt"
+
+	"gorgonia.org/gorgonia"
+)
+
+func mixtureArgs(x, gates arg, experts, hidden int) []arg {
+	in, c := []arg{x, gates}, x.shape[len(x.shape)-1]
+	for range experts {
+		in = append(in, floatsOf(hidden, c), floatsOf(hidden, c), floatsOf(c, hidden))
+	}
+	return in
+}
+
+// mixtureCase has every gate open: each expert sees each token.
+func mixtureCase(name string, in []arg, o MixtureOptions) opCase {
+	return opCase{"Mixture/" + name, in, func(x gorgonia.Nodes) (*gorgonia.Node, error) {
+		return Mixture(x[0], x[1], expertsOf(x[2:]), o)
+	}}
+}
+
+// routedCase is a whole layer: router, routing, experts. The second input is
+// the router's matrix.
+func routedCase(name string, in []arg, r RouteOptions, o MixtureOptions) opCase {
+	return opCase{"Route and Mixture/" + name, in, func(x gorgonia.Nodes) (*gorgonia.Node, error) {
+		logits, err := Linear(x[0], x[1], nil, LinearOptions{OutIn: true})
+		if err != nil {
+			return nil, err
+		}
+		gates, err := Route(logits, r)
+		if err != nil {
+			return nil, err
+		}
+		return Mixture(x[0], gates, expertsOf(x[2:]), o)
+	}}
+}
+
+func expertsOf(x gorgonia.Nodes) (experts []Expert) {
+	for ; len(x) > 0; x = x[3:] {
+		experts = append(experts, Expert{Gate: x[0], Up: x[1], Down: x[2]})
+	}
+	return experts
+}
+
+func routeCase(k, experts int, renormalize bool) opCase {
+	name := fmt.Sprintf("Route/%d of %d, renormalized %v", k, experts, renormalize)
+	return opCase{name, []arg{floatsOf(2, 3, experts)}, func(x gorgonia.Nodes) (*gorgonia.Node, error) {
+		return Route(x[0], RouteOptions{TopK: k, Renormalize: renormalize})
+	}}
+}
 
 // The sizes are odd on purpose: ones, primes, and sizes beyond a vector.
 
@@ -47,7 +96,7 @@ func headCase(name string, in []arg, o HeadOptions) opCase {
 func opCases() []opCase {
 	ignore := LossOptions{Ignore: -100}
 	random := func(x gorgonia.Nodes) Random { return Random{Clock: x[1], Seed: 11, Stream: 13} }
-	return []opCase{
+	cases := []opCase{
 		linearCase("InOut", []arg{floatsOf(2, 3, 5), floatsOf(5, 7), floatsOf(7)}, LinearOptions{}),
 		linearCase("OutIn", []arg{floatsOf(2, 3, 5), floatsOf(7, 5), floatsOf(7)}, LinearOptions{OutIn: true}),
 		linearCase("no bias", []arg{floatsOf(3, 4), floatsOf(4, 2)}, LinearOptions{}),
@@ -110,5 +159,22 @@ func opCases() []opCase {
 		headCase("plain", []arg{floatsOf(2, 3, 5), floatsOf(7, 5), idsOf(7, 2, 3)}, HeadOptions{LossOptions: ignore}),
 		headCase("all options", []arg{floatsOf(5, 3), floatsOf(4, 3), idsOf(5, 5)},
 			HeadOptions{LossOptions: LossOptions{Ignore: 4, ZLoss: .1}, LogitScale: .7, LogitSoftCap: 1.5}),
+
+		mixtureCase("SwiGLU", mixtureArgs(floatsOf(2, 3, 5), floatsOf(2, 3, 2), 2, 7), MixtureOptions{}),
+		mixtureCase("GeGLU", mixtureArgs(floatsOf(3, 5), floatsOf(3, 3), 3, 2), MixtureOptions{GeGLU: true}),
+		mixtureCase("ones", mixtureArgs(floatsOf(1, 1), floatsOf(1, 1), 1, 1), MixtureOptions{}),
+		routedCase("Mixtral", mixtureArgs(floatsOf(2, 5, 7), floatsOf(3, 7), 3, 5), RouteOptions{TopK: 2, Renormalize: true}, MixtureOptions{}),
+		routedCase("Grok-1", mixtureArgs(floatsOf(2, 5, 7), floatsOf(3, 7), 3, 5), RouteOptions{TopK: 2}, MixtureOptions{GeGLU: true}),
+		routedCase("experts without tokens", mixtureArgs(floatsOf(1, 3), floatsOf(3, 3), 3, 2), RouteOptions{TopK: 1}, MixtureOptions{}),
+
+		{"BalanceLoss/one layer", []arg{floatsOf(2, 3, 5)}, func(x gorgonia.Nodes) (*gorgonia.Node, error) { return BalanceLoss(2, x...) }},
+		{"BalanceLoss/layers", []arg{floatsOf(7, 3), floatsOf(7, 3), floatsOf(7, 3)}, func(x gorgonia.Nodes) (*gorgonia.Node, error) {
+			return BalanceLoss(1, x...)
+		}},
 	}
+	const experts = 4
+	for k := 1; k <= experts; k++ {
+		cases = append(cases, routeCase(k, experts, true), routeCase(k, experts, false))
+	}
+	return append(cases, routeCase(1, 1, true), routeCase(1, 1, false))
 }

@@ -92,10 +92,14 @@ type lossOp[T kernel.Float] struct {
 }
 
 func opOf[T kernel.Float](s spec, fn function[T]) gorgonia.Op {
-	if w, ok := fn.(weigher); ok {
-		return lossOp[T]{newForward(s, fn), w}
+	f := newForward(s, fn)
+	switch fn := fn.(type) {
+	case weigher:
+		return lossOp[T]{f, fn}
+	case routerStater:
+		return routerOp[T]{f, fn}
 	}
-	return newForward(s, fn)
+	return f
 }
 
 // apply makes the node of o. Gorgonia merges nodes whose hashes collide: o

@@ -79,7 +79,10 @@ func NewBlock(ps *graph.Params, c Config, i int, rope *RoPE) (*Block, error) {
 // newMLP is the MLP of a block, or the mixture of experts in its place.
 func newMLP(ps *graph.Params, names blockNames, c Config) (Layer, error) {
 	if c.Experts > 0 {
-		return newMixture(ps, names.mixture, c)
+		return NewMixture(ps, names.mixture, c.Channels, c.Hidden, MixtureOptions{
+			Experts: c.Experts, TopK: c.TopK, Router: c.Router, Activation: c.Activation,
+			Init: c.matrixInit(c.Channels), OutInit: c.residualInit(c.Hidden),
+		})
 	}
 	return NewMLP(ps, names.mlp, c.Channels, c.Hidden, MLPOptions{
 		Activation: c.Activation, Bias: c.Bias, Layout: c.Layout,

@@ -44,6 +44,8 @@ const (
 	RouterSoftmaxTopK Router = "softmax_topk"
 )
 
+func (r Router) valid() bool { return r == RouterTopKSoftmax || r == RouterSoftmaxTopK }
+
 // Config describes a model. It is data: printed, compared, and saved as JSON.
 // Package presets has those of the published systems.
 type Config struct {
@@ -110,8 +112,10 @@ type Init struct {
 // PyTorch's ignore_index.
 const IgnoreIndex = -100
 
-// Eval is c with everything random off: for evaluation and sampling.
+// Eval is c for evaluation and sampling: nothing is random, and the loss is the
+// cross-entropy alone, without z-loss and load-balancing loss.
 func (c Config) Eval() Config {
+	c.ZLoss, c.RouterLossCoef = 0, 0
 	c.EmbeddingDropout, c.AttentionDropout, c.ResidualDropout, c.StochasticDepth = 0, 0, 0, 0
 	return c
 }

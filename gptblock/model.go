@@ -23,7 +23,13 @@ type Model struct {
 
 	embedDrop *Dropout
 	head      op.HeadOptions
-	hidden    map[*gorgonia.Node]*gorgonia.Node // Hidden of each ids
+	passes    map[*gorgonia.Node]pass // by ids
+}
+
+// pass is a forward pass that the graph has.
+type pass struct {
+	hidden   *gorgonia.Node // (B,T,C)
+	routings []Routing      // of the layers with a mixture of experts
 }
 
 // New creates the parameters of a model, in the order of the forward pass. On
@@ -36,7 +42,7 @@ func New(ps *graph.Params, c Config) (*Model, error) {
 	if err := c.Validate(); err != nil {
 		return nil, err
 	}
-	m := &Model{Config: c, hidden: map[*gorgonia.Node]*gorgonia.Node{}}
+	m := &Model{Config: c, passes: map[*gorgonia.Node]pass{}}
 	c = c.withDefaults()
 	m.head = op.HeadOptions{
 		LossOptions: op.LossOptions{Ignore: IgnoreIndex, ZLoss: c.ZLoss},
@@ -60,10 +66,14 @@ func New(ps *graph.Params, c Config) (*Model, error) {
 	if m.embedDrop, err = NewDropout(ps, names.dropout, c.EmbeddingDropout); err != nil {
 		return nil, err
 	}
+	memory := new(op.MixtureMemory)
 	for i := range c.Layers {
 		b, err := NewBlock(ps, m.Config, i, rope)
 		if err != nil {
 			return nil, err
+		}
+		if mix, ok := b.MLP.(*Mixture); ok {
+			mix.memory = memory
 		}
 		m.Blocks = append(m.Blocks, b)
 	}
@@ -81,8 +91,8 @@ func New(ps *graph.Params, c Config) (*Model, error) {
 // Hidden is the hidden state of each token after the final norm: integer ids
 // (B,T), T at most the context, to (B,T,C).
 func (m *Model) Hidden(ids *gorgonia.Node) (*gorgonia.Node, error) {
-	if h := m.hidden[ids]; h != nil {
-		return h, nil
+	if p, ok := m.passes[ids]; ok {
+		return p.hidden, nil
 	}
 	switch {
 	case m.Head.Node() == nil:
@@ -93,6 +103,7 @@ func (m *Model) Hidden(ids *gorgonia.Node) (*gorgonia.Node, error) {
 		return nil, errors.Errorf("gptblock: T = %d, want T <= %d, the context", ids.Shape()[1], m.Config.Context)
 	}
 	var f flow
+	var p pass
 	x := f.do(m.Tokens.ForwardWith(ids, m.Positions)) // (B,T,C)
 	x = f.through(x, m.embedDrop)
 	for i, b := range m.Blocks {
@@ -101,23 +112,48 @@ func (m *Model) Hidden(ids *gorgonia.Node) (*gorgonia.Node, error) {
 		}
 		x, f.err = b.Forward(x, ids)
 		f.err = errors.Wrap(f.err, fmt.Sprintf("gptblock: layer %d", i))
+		if mix, ok := b.MLP.(*Mixture); ok {
+			p.routings = append(p.routings, mix.Routing())
+		}
 	}
-	x = f.through(x, m.Norm)
+	p.hidden = f.through(x, m.Norm)
 	if f.err == nil {
-		m.hidden[ids] = x
+		m.passes[ids] = p
 	}
-	return x, f.err
+	return p.hidden, f.err
 }
 
 // Loss is the mean cross-entropy of the logits of ids (B,T) against targets
 // (B,T), the tokens that follow: a scalar. Positions whose target is
 // [IgnoreIndex] do not count. The logits of all positions never exist at once.
+// The config's RouterLossCoef times the [BalanceLoss] of all layers, over all
+// positions, is added.
 func (m *Model) Loss(ids, targets *gorgonia.Node) (*gorgonia.Node, error) {
 	h, err := m.Hidden(ids)
 	if err != nil {
 		return nil, err
 	}
-	return op.LinearCrossEntropy(h, m.Head.Node(), targets, m.head)
+	var f flow
+	loss := f.do(op.LinearCrossEntropy(h, m.Head.Node(), targets, m.head))
+	if coef := m.Config.RouterLossCoef; coef > 0 {
+		var logits gorgonia.Nodes
+		for _, r := range m.passes[ids].routings {
+			logits = append(logits, r.Logits)
+		}
+		balance := f.do(BalanceLoss(m.Config.TopK, logits...))
+		loss = f.add(loss, f.do(op.Scale(balance, coef)))
+	}
+	return loss, f.err
+}
+
+// RouterStats is what the router of each layer did in the last run with ids, a
+// node that Hidden, Loss or Logits was called for; nil if there are no experts.
+func (m *Model) RouterStats(ids *gorgonia.Node) []RouterStats {
+	var stats []RouterStats
+	for _, r := range m.passes[ids].routings {
+		stats = append(stats, r.Stats())
+	}
+	return stats
 }
 
 // Logits of the token after each of ids (B,T): (B,T,V).

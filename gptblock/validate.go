@@ -58,7 +58,7 @@ func (c Config) Validate() error {
 
 		{c.Experts >= 0, "experts", c.Experts, "0 or more"},
 		{c.Experts == 0 || c.TopK >= 1 && c.TopK <= c.Experts, "top_k", c.TopK, fmt.Sprintf("1 to experts = %d", c.Experts)},
-		{c.Experts == 0 || c.Router == RouterTopKSoftmax || c.Router == RouterSoftmaxTopK, "router", c.Router,
+		{c.Experts == 0 || c.Router.valid(), "router", c.Router,
 			fmt.Sprintf("%q or %q", RouterTopKSoftmax, RouterSoftmaxTopK)},
 		{c.Experts == 0 || c.Activation.Gated() && !c.Bias && c.Layout == LayoutLlama, "experts", c.Experts,
 			"0 unless the layout is llama, the activation gated and bias false"},

@@ -57,6 +57,13 @@ func (h header) config() gptblock.Config {
 		cfg.Activation = map[string]gptblock.Activation{"tanh": gptblock.GELU, "erf": gptblock.GELUErf}[c.Gelu]
 	case "palm":
 		cfg.Block, cfg.Norm = gptblock.BlockParallel, gptblock.NormLayer
+	case "mixtral":
+		cfg.Experts, cfg.TopK, cfg.Router, cfg.RouterLossCoef = c.E, c.TopK, gptblock.RouterTopKSoftmax, c.BalanceCoef
+	case "grok-1":
+		cfg.Block, cfg.Activation = gptblock.BlockSandwich, gptblock.GeGLU
+		cfg.Experts, cfg.TopK, cfg.Router = c.E, c.TopK, gptblock.RouterSoftmaxTopK
+		cfg.AttentionScale, cfg.AttentionSoftCap = c.AttentionScale, c.SoftCap
+		cfg.EmbeddingScale, cfg.PadToken = c.EmbeddingScale, c.PadToken
 	}
 	return cfg
 }
@@ -138,7 +145,7 @@ func float64s(v gorgonia.Value) []float64 {
 func TestModelsEqualPyTorch(t *testing.T) {
 	for _, name := range []string{
 		"gpt2-tanh", "gpt2-erf-nobias", "gpt2-untied", "gpt2-ignore", "gpt2-wide", "gpt3",
-		"llama", "llama-tied", "llama2-gqa", "llama2-wide", "mistral", "palm",
+		"llama", "llama-tied", "llama2-gqa", "llama2-wide", "mistral", "mixtral", "palm", "grok-1", "grok-1-pad",
 	} {
 		for _, c := range []struct {
 			dtype tensor.Dtype

@@ -88,6 +88,9 @@ func (f *File) Close() error {
 	return nil
 }
 
+// Name is the path, or the name that New was given.
+func (f *File) Name() string { return f.name }
+
 // Tensors lists the tensors in the order of their places in the file. The
 // caller must not change the slice.
 func (f *File) Tensors() []Info { return f.header.tensors }

@@ -40,6 +40,25 @@ func (m Mode) String() string {
 	return "invalid"
 }
 
+// ParseMode is the inverse of [Mode.String].
+func ParseMode(name string) (Mode, error) {
+	for m := LRCoupled; m <= Corrected; m++ {
+		if m.String() == name {
+			return m, nil
+		}
+	}
+	return 0, errors.Errorf("solvers: mode = %q, want lr_coupled, independent or corrected", name)
+}
+
+// MarshalText writes the mode's name, for JSON.
+func (m Mode) MarshalText() ([]byte, error) { return []byte(m.String()), nil }
+
+// UnmarshalText reads a mode's name.
+func (m *Mode) UnmarshalText(b []byte) (err error) {
+	*m, err = ParseMode(string(b))
+	return err
+}
+
 // AdamW is Adam with decoupled weight decay, a gorgonia.Solver. See [NewAdamW].
 // It is not safe for concurrent use.
 type AdamW struct {

@@ -133,3 +133,24 @@ func TestRolesHaveNamesAndClasses(t *testing.T) {
 	_, err := graph.ParseRole("unset")
 	require.Error(t, err)
 }
+
+func TestFloatsRefusesWhatIsNotRowMajor(t *testing.T) {
+	matrix := func() *tensor.Dense {
+		return tensor.New(tensor.WithShape(3, 2), tensor.WithBacking([]float32{1, 2, 3, 4, 5, 6}))
+	}
+	f32, f64, err := graph.Floats(matrix())
+	require.NoError(t, err)
+	require.Nil(t, f64)
+	require.Len(t, f32, 6)
+
+	transposed := matrix()
+	require.NoError(t, transposed.T())
+	_, _, err = graph.Floats(transposed)
+	require.ErrorContains(t, err, "strides [1 2]")
+	columns, err := matrix().Slice(nil, tensor.S(0, 1))
+	require.NoError(t, err)
+	_, _, err = graph.Floats(columns.(*tensor.Dense))
+	require.ErrorContains(t, err, "strides")
+	_, _, err = graph.Floats(tensor.New(tensor.WithShape(1), tensor.WithBacking([]int{1})))
+	require.ErrorContains(t, err, "dtype = int")
+}

@@ -17,6 +17,7 @@ import (
 type table struct {
 	groups  *groups.Groups
 	slots   []*slot
+	sorted  []*slot // by name: sums over parameters are made in this order
 	byParam map[*graph.Param]*slot
 }
 
@@ -32,6 +33,9 @@ func newTable(gs *groups.Groups) (table, error) {
 			t.byParam[p] = s
 		}
 	}
+	t.sorted = slices.SortedFunc(slices.Values(t.slots), func(a, b *slot) int {
+		return strings.Compare(a.param.Name(), b.param.Name())
+	})
 	return t, nil
 }
 
@@ -149,10 +153,11 @@ func (s *slot) load(nilGrad NilGrad) error {
 }
 
 // globalNorm reads every gradient once and returns the L2 norm of all of them.
-// It fails on the first element that is NaN or infinite.
+// It fails on the first element that is NaN or infinite. The order of
+// summation does not depend on the order of registration.
 func (t *table) globalNorm() (float64, error) {
 	total := 0.0
-	for _, s := range t.slots {
+	for _, s := range t.sorted {
 		if s.active {
 			s.measure()
 			total += s.sumsq
@@ -162,7 +167,7 @@ func (t *table) globalNorm() (float64, error) {
 		return math.Sqrt(total), nil
 	}
 	largest := 0.0
-	for _, s := range t.slots {
+	for _, s := range t.sorted {
 		if !s.active {
 			continue
 		}
@@ -173,7 +178,7 @@ func (t *table) globalNorm() (float64, error) {
 	}
 	// Finite numbers whose squares overflow float64.
 	total = 0
-	for _, s := range t.slots {
+	for _, s := range t.sorted {
 		if s.active {
 			total += s.sumSquaresOver(largest)
 		}

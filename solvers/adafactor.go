@@ -17,6 +17,7 @@ type Adafactor struct {
 	beta1      float64
 	exponent   float64
 	updateClip float64
+	unscaled   bool
 	partial    []float64 // sums of pieces, see piece
 }
 
@@ -42,6 +43,12 @@ func WithBeta2Exponent(c float64) AdafactorOption {
 // clip off.
 func WithUpdateClip(rms float64) AdafactorOption {
 	return adafactorOnly(func(a *Adafactor) { a.updateClip = rms })
+}
+
+// WithoutParameterScaling makes the learning rate absolute: the update is not
+// multiplied by the RMS of the parameter.
+func WithoutParameterScaling() AdafactorOption {
+	return adafactorOnly(func(a *Adafactor) { a.unscaled = true })
 }
 
 const (
@@ -126,7 +133,7 @@ func (a *Adafactor) bound(s *slot, h hyper, scale float64) (next bounds, safe bo
 	lim, beta2 := s.limits(), a.beta2(s)
 	g := math.Abs(scale) * math.Sqrt(s.sumsq) * grow
 	y := grow / math.Sqrt(1-beta2)
-	s.scale = s.paramScale() // a pass over the weights: update reads it too
+	s.scale = a.paramScale(s) // a pass over the weights: update reads it too
 	next.first = grow * (s.round(h.beta1)*s.first + s.round(1-h.beta1)*h.lr*s.scale*y)
 	next.second = grow * (s.round(beta2)*s.second + s.round(1-beta2)*(g*g+gradEps))
 	safe = math.Abs(scale) < lim.large && g*g < lim.large && next.second < lim.large && next.first < lim.nudge/2
@@ -177,12 +184,15 @@ func adafactor[T kernel.Float](a *Adafactor, b *buffers[T], h hyper, scale, beta
 	})
 }
 
-// paramScale is max(RMS(w), 1e-3).
-func (s *slot) paramScale() float64 {
+// paramScale is max(RMS(w), 1e-3), or 1 without parameter scaling.
+func (a *Adafactor) paramScale(s *slot) float64 {
 	var sum float64
-	if s.isF32() {
+	switch {
+	case a.unscaled:
+		return 1
+	case s.isF32():
 		sum = kernel.SumSquares(s.f32.w)
-	} else {
+	default:
 		sum = kernel.SumSquares(s.f64.w)
 	}
 	return max(math.Sqrt(sum/float64(s.param.Size())), minScale)

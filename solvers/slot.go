@@ -27,7 +27,7 @@ type slot struct {
 	active bool               // it has a gradient
 	sumsq  float64            // sum of squares of the gradient
 	next   bounds             // of the state after it
-	scale  float64            // Adafactor: the parameter's own scale
+	scale  float64            // Adafactor: what the learning rate is multiplied by
 }
 
 // buffers are the slices of one parameter, all of the same length.

@@ -20,6 +20,10 @@ func AttentionForward[T Float](s AttentionShape, o []T, ldo int, lse, q []T, ldq
 	if s.B == 0 || s.T == 0 {
 		return
 	}
+	if s.T == 1 {
+		decode(&s, o, ldo, lse, q, ldq, k, ldk, v, ldv)
+		return
+	}
 	parts := s.parts()
 	Parallel(s.B*s.K*parts, func(task int) {
 		b, g, part := task/parts/s.K, task/parts%s.K, task%parts

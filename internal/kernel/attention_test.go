@@ -37,6 +37,7 @@ func attnCases() map[string]AttentionShape {
 		"dropout, many tiles":  {B: 1, T: 290, H: 1, K: 1, D: 8, Scale: 0.25, Dropout: 0.1, Key: [2]uint32{5, 0}},
 		"everything":           {B: 2, T: 140, H: 4, K: 2, D: 20, Scale: 0.3, Window: 99, SoftCap: 2, Dropout: 0.2, KeyMask: everyThird(2 * 140)},
 		"key mask":             {B: 2, T: 67, H: 2, K: 2, D: 8, Scale: 0.3, KeyMask: everyThird(2 * 67)},
+		"one, multi-query":     {B: 1, T: 1, Past: 300, H: 19, K: 1, D: 48, Scale: 0.2, Dropout: 0.5, KeyMask: everyThird(301)},
 		"after a cache":        {B: 1, T: 5, Past: 300, H: 4, K: 2, D: 16, Scale: 0.25},
 		"block after a cache":  {B: 2, T: 66, Past: 13, H: 2, K: 1, D: 16, Scale: 0.25, Window: 40},
 		"one after a cache":    {B: 1, T: 1, Past: 520, H: 4, K: 2, D: 33, Scale: 0.25},

@@ -62,6 +62,17 @@ func (w *attnWork[T]) layout(s *AttentionShape) {
 	w.keysT, w.values = c.cut(panels), c.cut(packed)
 }
 
+// layoutStrip cuts the work's memory for strips that read keys and values in
+// place.
+func (w *attnWork[T]) layoutStrip(s *AttentionShape) {
+	w.begin(s)
+	const strip = attnStrip * attnLd
+	w.memory = workspace[T](2*strip + 3*attnStrip)
+	c := cutter[T]{w.memory}
+	w.p, w.acc = c.cut(strip), c.cut(strip)
+	w.max, w.sum, w.fall = c.cut(attnStrip), c.cut(attnStrip), c.cut(attnStrip)
+}
+
 // layoutBackward cuts the work's memory for the backward pass of a shape.
 func (w *attnWork[T]) layoutBackward(s *AttentionShape) {
 	w.begin(s)
@@ -117,19 +128,24 @@ func (w *attnWork[T]) hide(s *AttentionShape, mask []bool, pos, r0, rows, j0, a,
 	if mask == nil && s.covers(pos, r0, r0+rows, j0, a, e) {
 		return
 	}
-	hidden := T(math.Inf(-1))
-	x, n := w.p[r0*attnLd+a:], e-a
+	x := w.p[r0*attnLd+a:]
 	for r := 0; r < rows; r++ {
-		row := x[r*attnLd : r*attnLd+n]
-		lo, hi := s.span(pos, r0+r, r0+r+1, j0+a, n)
-		for c := 0; c < min(lo, n); c++ {
-			row[c] = hidden
-		}
-		for c := max(hi, 0); c < n; c++ {
-			row[c] = hidden
-		}
+		lo, hi := s.span(pos, r0+r, r0+r+1, j0+a, e-a)
+		hideOutside(x[r*attnLd:][:e-a], lo, hi)
 	}
 	hideKeys(x, mask, rows, j0+a, j0+e)
+}
+
+// hideOutside makes -Inf of what lies outside [lo,hi), which may itself lie
+// outside of x.
+func hideOutside[T Float](x []T, lo, hi int) {
+	hidden := T(math.Inf(-1))
+	for c := range x[:min(lo, len(x))] {
+		x[c] = hidden
+	}
+	for c := max(hi, 0); c < len(x); c++ {
+		x[c] = hidden
+	}
 }
 
 // hideKeys makes -Inf of the columns of x that mask hides: x begins with key j0

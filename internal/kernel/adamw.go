@@ -37,41 +37,35 @@ func AdamW[T Float](w, g, m, v, vmax []T, p AdamWParams) {
 		gradScale: T(p.GradScale), stepSize: T(p.StepSize),
 		invSqrtBC2: T(p.InvSqrtBC2), eps: T(p.Eps),
 	}
-	if vmax != nil {
-		checkLen("AdamW vmax", len(w), vmax)
-		ParallelRange(len(w), grain, func(lo, hi int) {
-			amsGradLoop(w[lo:hi], g[lo:hi], m[lo:hi], v[lo:hi], vmax[lo:hi], s)
-		})
+	if vmax == nil {
+		loop := loopsOf[T]().adamW
+		ParallelRange(len(w), grain, func(lo, hi int) { loop(w[lo:hi], g[lo:hi], m[lo:hi], v[lo:hi], s) })
 		return
 	}
-	loop := loopsOf[T]().adamW
-	ParallelRange(len(w), grain, func(lo, hi int) { loop(w[lo:hi], g[lo:hi], m[lo:hi], v[lo:hi], s) })
+	checkLen("AdamW vmax", len(w), vmax)
+	ParallelRange(len(w), grain, func(lo, hi int) {
+		amsGradLoop(w[lo:hi], g[lo:hi], m[lo:hi], v[lo:hi], vmax[lo:hi], s)
+	})
 }
 
-func adamWLoop[T Float](w, g, m, v []T, s *adamWScalars[T]) {
+func adamWLoop[T Float](w, g, m, v []T, s *adamWScalars[T]) { amsGradLoop(w, g, m, v, nil, s) }
+
+// amsGradLoop is one step, with the running maximum unless vmax is nil.
+func amsGradLoop[T Float](w, g, m, v, vmax []T, s *adamWScalars[T]) {
+	// In registers: for all the compiler knows, w may overlap s.
+	decay, gradScale, stepSize, invSqrtBC2, eps := s.decay, s.gradScale, s.stepSize, s.invSqrtBC2, s.eps
+	beta1, omBeta1, beta2, omBeta2 := s.beta1, s.omBeta1, s.beta2, s.omBeta2
 	g, m, v = g[:len(w)], m[:len(w)], v[:len(w)]
 	for i := range w {
-		mi, vi := s.moments(g[i], m[i], v[i])
-		m[i], v[i] = mi, vi
-		w[i] = s.update(w[i], mi, vi)
+		grad := gradScale * g[i]
+		first := beta1*m[i] + omBeta1*grad
+		second := beta2*v[i] + omBeta2*(grad*grad)
+		m[i], v[i] = first, second
+		if vmax != nil {
+			vmax[i] = max(vmax[i], second)
+			second = vmax[i]
+		}
+		denom := T(math.Sqrt(float64(second)))*invSqrtBC2 + eps
+		w[i] = decay*w[i] - stepSize*(first/denom)
 	}
-}
-
-func amsGradLoop[T Float](w, g, m, v, vmax []T, s *adamWScalars[T]) {
-	g, m, v, vmax = g[:len(w)], m[:len(w)], v[:len(w)], vmax[:len(w)]
-	for i := range w {
-		mi, vi := s.moments(g[i], m[i], v[i])
-		m[i], v[i], vmax[i] = mi, vi, max(vmax[i], vi)
-		w[i] = s.update(w[i], mi, vmax[i])
-	}
-}
-
-func (s *adamWScalars[T]) moments(g, m, v T) (T, T) {
-	g *= s.gradScale
-	return s.beta1*m + s.omBeta1*g, s.beta2*v + s.omBeta2*(g*g)
-}
-
-func (s *adamWScalars[T]) update(w, m, v T) T {
-	denom := T(math.Sqrt(float64(v)))*s.invSqrtBC2 + s.eps
-	return s.decay*w - s.stepSize*(m/denom)
 }

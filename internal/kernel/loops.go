@@ -8,6 +8,8 @@ type loops[T Float] struct {
 	add   func(dst, a, b []T)
 	scale func(dst []T, alpha T, x []T)
 	axpy  func(dst []T, alpha T, x []T)
+	// streamCopy's dst begins at a multiple of 64 bytes.
+	streamCopy func(dst, x []T)
 
 	sum        func(x []T) float64
 	sumSquares func(x []T) float64
@@ -24,6 +26,8 @@ type loops[T Float] struct {
 	swigluBackward   func(dgate, dup, gate, up, dy []T)
 	geglu            func(y, gate, up []T)
 	gegluBackward    func(dgate, dup, gate, up, dy []T)
+	softCap          func(y, x []T, cap T)
+	softCapBackward  func(dx, y, dy []T, cap T)
 
 	biasGELUTanh         func(y, x, bias []T)
 	biasGELUTanhBackward func(dx, x, bias, dy []T)
@@ -49,6 +53,8 @@ func portableLoops[T Float]() loops[T] {
 		scale: scaleLoop[T],
 		axpy:  axpyLoop[T],
 
+		streamCopy: copyLoop[T],
+
 		sum:        sumLoop[T],
 		sumSquares: sumSquaresLoop[T],
 		maxAbs:     maxAbsLoop[T],
@@ -64,6 +70,8 @@ func portableLoops[T Float]() loops[T] {
 		swigluBackward:   swigluBackwardLoop[T],
 		geglu:            gegluLoop[T],
 		gegluBackward:    gegluBackwardLoop[T],
+		softCap:          softCapLoop[T],
+		softCapBackward:  softCapBackwardLoop[T],
 
 		biasGELUTanh:         biasGELUTanhLoop[T],
 		biasGELUTanhBackward: biasGELUTanhBackwardLoop[T],

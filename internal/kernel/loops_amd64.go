@@ -14,6 +14,8 @@ func loopsAVX2() loops[float32] {
 		scale: scaleAVX2,
 		axpy:  axpyAVX2,
 
+		streamCopy: streamCopyAVX2,
+
 		sum:        sumAVX2,
 		sumSquares: sumSquaresAVX2,
 		maxAbs:     maxAbsAVX2,
@@ -29,6 +31,8 @@ func loopsAVX2() loops[float32] {
 		swigluBackward:   swigluBackwardAVX2,
 		geglu:            gegluAVX2,
 		gegluBackward:    gegluBackwardAVX2,
+		softCap:          softCapAVX2,
+		softCapBackward:  softCapBackwardAVX2,
 
 		biasGELUTanh:         biasGELUTanhAVX2,
 		biasGELUTanhBackward: biasGELUTanhBackwardAVX2,
@@ -54,6 +58,8 @@ func loopsAVX512() loops[float32] {
 		scale: scaleAVX512,
 		axpy:  axpyAVX512,
 
+		streamCopy: streamCopyAVX512,
+
 		sum:        sumAVX512,
 		sumSquares: sumSquaresAVX512,
 		maxAbs:     maxAbsAVX512,
@@ -69,6 +75,8 @@ func loopsAVX512() loops[float32] {
 		swigluBackward:   swigluBackwardAVX512,
 		geglu:            gegluAVX512,
 		gegluBackward:    gegluBackwardAVX512,
+		softCap:          softCapAVX512,
+		softCapBackward:  softCapBackwardAVX512,
 
 		biasGELUTanh:         biasGELUTanhAVX512,
 		biasGELUTanhBackward: biasGELUTanhBackwardAVX512,

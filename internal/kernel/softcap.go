@@ -6,24 +6,32 @@ import "math"
 //
 //	y = cap tanh(x/cap)
 //
-// y may be x.
+// For float32 the error is at most 3e-7 cap. y may be x.
 func SoftCap[T Float](y, x []T, cap T) {
 	checkLen("SoftCap", len(y), x)
-	ParallelRange(len(y), grain, func(lo, hi int) {
-		for i := lo; i < hi; i++ {
-			y[i] = cap * T(math.Tanh(float64(x[i]/cap)))
-		}
-	})
+	loop := loopsOf[T]().softCap
+	ParallelRange(len(y), grain, func(lo, hi int) { loop(y[lo:hi], x[lo:hi], cap) })
 }
 
 // SoftCapBackward sets dx = dy (1 - (y/cap)^2) from the result y of SoftCap.
 // dx may be dy.
 func SoftCapBackward[T Float](dx, y, dy []T, cap T) {
 	checkLen("SoftCapBackward", len(dx), y, dy)
-	ParallelRange(len(dx), grain, func(lo, hi int) {
-		for i := lo; i < hi; i++ {
-			t := y[i] / cap
-			dx[i] = dy[i] * (1 - t*t)
-		}
-	})
+	loop := loopsOf[T]().softCapBackward
+	ParallelRange(len(dx), grain, func(lo, hi int) { loop(dx[lo:hi], y[lo:hi], dy[lo:hi], cap) })
+}
+
+func softCapLoop[T Float](y, x []T, cap T) {
+	x = x[:len(y)]
+	for i, v := range x {
+		y[i] = cap * T(math.Tanh(float64(v/cap)))
+	}
+}
+
+func softCapBackwardLoop[T Float](dx, y, dy []T, cap T) {
+	y, dy = y[:len(dx)], dy[:len(dx)]
+	for i, v := range y {
+		t := v / cap
+		dx[i] = dy[i] * (1 - t*t)
+	}
 }

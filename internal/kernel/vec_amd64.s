@@ -197,6 +197,57 @@ done:
 	VZEROUPPER
 	RET
 
+// func streamCopyAVX2(dst []float32, x []float32)
+// Requires: AVX, MMX+
+TEXT ·streamCopyAVX2(SB), NOSPLIT, $0-48
+	MOVQ dst_base+0(FP), CX
+	MOVQ x_base+24(FP), DX
+	MOVQ dst_len+8(FP), BX
+	XORQ AX, AX
+	SUBQ $0x00000020, BX
+	JLT  loopEnd
+
+loop:
+	VMOVUPS  (DX)(AX*4), Y0
+	VMOVNTPS Y0, (CX)(AX*4)
+	VMOVUPS  32(DX)(AX*4), Y0
+	VMOVNTPS Y0, 32(CX)(AX*4)
+	VMOVUPS  64(DX)(AX*4), Y0
+	VMOVNTPS Y0, 64(CX)(AX*4)
+	VMOVUPS  96(DX)(AX*4), Y0
+	VMOVNTPS Y0, 96(CX)(AX*4)
+	ADDQ     $0x00000020, AX
+	SUBQ     $0x00000020, BX
+	JGE      loop
+
+loopEnd:
+	ADDQ $0x00000020, BX
+	SUBQ $0x00000008, BX
+	JLT  singleEnd
+
+single:
+	VMOVUPS  (DX)(AX*4), Y0
+	VMOVNTPS Y0, (CX)(AX*4)
+	ADDQ     $0x00000008, AX
+	SUBQ     $0x00000008, BX
+	JGE      single
+
+singleEnd:
+	ADDQ       $0x00000008, BX
+	TESTQ      BX, BX
+	JZ         done
+	SHLQ       $0x02, BX
+	LEAQ       vectorMasks<>+32(SB), SI
+	SUBQ       BX, SI
+	VMOVUPS    (SI), Y0
+	VMASKMOVPS (DX)(AX*4), Y0, Y1
+	VMASKMOVPS Y1, Y0, (CX)(AX*4)
+
+done:
+	SFENCE
+	VZEROUPPER
+	RET
+
 // func sumAVX2(x []float32) float64
 // Requires: AVX, AVX2, SSE2
 TEXT ·sumAVX2(SB), NOSPLIT, $0-32
@@ -2241,6 +2292,176 @@ done:
 	VZEROUPPER
 	RET
 
+// func softCapAVX2(y []float32, x []float32, cap float32)
+// Requires: AVX, AVX2, FMA3
+TEXT ·softCapAVX2(SB), NOSPLIT, $0-52
+	VBROADCASTSS cap+48(FP), Y0
+	VBROADCASTSS wordc2d00000<>+0(SB), Y1
+	VBROADCASTSS word42b20000<>+0(SB), Y2
+	VBROADCASTSS word3f800000<>+0(SB), Y3
+	VBROADCASTSS word40000000<>+0(SB), Y4
+	VDIVPS       Y0, Y4, Y5
+	MOVQ         y_base+0(FP), CX
+	MOVQ         x_base+24(FP), DX
+	MOVQ         y_len+8(FP), BX
+	XORQ         AX, AX
+	SUBQ         $0x00000008, BX
+	JLT          loopEnd
+
+loop:
+	VMOVUPS      (DX)(AX*4), Y6
+	VMULPS       Y5, Y6, Y6
+	VMINPS       Y6, Y2, Y6
+	VMAXPS       Y6, Y1, Y6
+	VMULPS       word3fb8aa3b<>+0(SB), Y6, Y7
+	VROUNDPS     $0x00, Y7, Y7
+	VFNMADD231PS word3f317000<>+0(SB), Y7, Y6
+	VFNMADD231PS word3805fdf4<>+0(SB), Y7, Y6
+	VMOVUPS      word3ab51215<>+0(SB), Y8
+	VFMADD213PS  word3c091cfa<>+0(SB), Y6, Y8
+	VFMADD213PS  word3d2aac79<>+0(SB), Y6, Y8
+	VFMADD213PS  word3e2aaa49<>+0(SB), Y6, Y8
+	VFMADD213PS  word3efffffe<>+0(SB), Y6, Y8
+	VFMADD213PS  word3f800000<>+0(SB), Y6, Y8
+	VFMADD213PS  word3f800000<>+0(SB), Y6, Y8
+	VCVTPS2DQ    Y7, Y7
+	VPSRAD       $0x01, Y7, Y6
+	VPSUBD       Y6, Y7, Y7
+	VPADDD       word0000007f<>+0(SB), Y6, Y6
+	VPSLLD       $0x17, Y6, Y6
+	VMULPS       Y6, Y8, Y8
+	VPADDD       word0000007f<>+0(SB), Y7, Y7
+	VPSLLD       $0x17, Y7, Y7
+	VMULPS       Y7, Y8, Y8
+	VMOVAPS      Y8, Y6
+	VADDPS       Y3, Y6, Y6
+	VDIVPS       Y6, Y4, Y6
+	VSUBPS       Y6, Y3, Y6
+	VMULPS       Y0, Y6, Y6
+	VMOVUPS      Y6, (CX)(AX*4)
+	ADDQ         $0x00000008, AX
+	SUBQ         $0x00000008, BX
+	JGE          loop
+
+loopEnd:
+	ADDQ         $0x00000008, BX
+	TESTQ        BX, BX
+	JZ           done
+	SHLQ         $0x02, BX
+	LEAQ         vectorMasks<>+32(SB), SI
+	SUBQ         BX, SI
+	VMOVUPS      (SI), Y6
+	VMASKMOVPS   (DX)(AX*4), Y6, Y7
+	VMULPS       Y5, Y7, Y7
+	VMINPS       Y7, Y2, Y7
+	VMAXPS       Y7, Y1, Y7
+	VMULPS       word3fb8aa3b<>+0(SB), Y7, Y1
+	VROUNDPS     $0x00, Y1, Y1
+	VFNMADD231PS word3f317000<>+0(SB), Y1, Y7
+	VFNMADD231PS word3805fdf4<>+0(SB), Y1, Y7
+	VMOVUPS      word3ab51215<>+0(SB), Y2
+	VFMADD213PS  word3c091cfa<>+0(SB), Y7, Y2
+	VFMADD213PS  word3d2aac79<>+0(SB), Y7, Y2
+	VFMADD213PS  word3e2aaa49<>+0(SB), Y7, Y2
+	VFMADD213PS  word3efffffe<>+0(SB), Y7, Y2
+	VFMADD213PS  word3f800000<>+0(SB), Y7, Y2
+	VFMADD213PS  word3f800000<>+0(SB), Y7, Y2
+	VCVTPS2DQ    Y1, Y1
+	VPSRAD       $0x01, Y1, Y5
+	VPSUBD       Y5, Y1, Y1
+	VPADDD       word0000007f<>+0(SB), Y5, Y5
+	VPSLLD       $0x17, Y5, Y5
+	VMULPS       Y5, Y2, Y2
+	VPADDD       word0000007f<>+0(SB), Y1, Y1
+	VPSLLD       $0x17, Y1, Y1
+	VMULPS       Y1, Y2, Y2
+	VMOVAPS      Y2, Y7
+	VADDPS       Y3, Y7, Y7
+	VDIVPS       Y7, Y4, Y7
+	VSUBPS       Y7, Y3, Y7
+	VMULPS       Y0, Y7, Y7
+	VMASKMOVPS   Y7, Y6, (CX)(AX*4)
+
+done:
+	VZEROUPPER
+	RET
+
+DATA word40000000<>+0(SB)/4, $0x40000000
+DATA word40000000<>+4(SB)/4, $0x40000000
+DATA word40000000<>+8(SB)/4, $0x40000000
+DATA word40000000<>+12(SB)/4, $0x40000000
+DATA word40000000<>+16(SB)/4, $0x40000000
+DATA word40000000<>+20(SB)/4, $0x40000000
+DATA word40000000<>+24(SB)/4, $0x40000000
+DATA word40000000<>+28(SB)/4, $0x40000000
+GLOBL word40000000<>(SB), RODATA|NOPTR, $32
+
+// func softCapBackwardAVX2(dx []float32, y []float32, dy []float32, cap float32)
+// Requires: AVX, FMA3
+TEXT ·softCapBackwardAVX2(SB), NOSPLIT, $0-76
+	VBROADCASTSS word3f800000<>+0(SB), Y0
+	VBROADCASTSS cap+72(FP), Y1
+	VDIVPS       Y1, Y0, Y1
+	MOVQ         dx_base+0(FP), CX
+	MOVQ         y_base+24(FP), DX
+	MOVQ         dy_base+48(FP), BX
+	MOVQ         dx_len+8(FP), SI
+	XORQ         AX, AX
+	SUBQ         $0x00000010, SI
+	JLT          loopEnd
+
+loop:
+	VMOVUPS      (DX)(AX*4), Y2
+	VMULPS       Y1, Y2, Y2
+	VFNMADD213PS Y0, Y2, Y2
+	VMOVUPS      (BX)(AX*4), Y3
+	VMULPS       Y3, Y2, Y2
+	VMOVUPS      Y2, (CX)(AX*4)
+	VMOVUPS      32(DX)(AX*4), Y2
+	VMULPS       Y1, Y2, Y2
+	VFNMADD213PS Y0, Y2, Y2
+	VMOVUPS      32(BX)(AX*4), Y3
+	VMULPS       Y3, Y2, Y2
+	VMOVUPS      Y2, 32(CX)(AX*4)
+	ADDQ         $0x00000010, AX
+	SUBQ         $0x00000010, SI
+	JGE          loop
+
+loopEnd:
+	ADDQ $0x00000010, SI
+	SUBQ $0x00000008, SI
+	JLT  singleEnd
+
+single:
+	VMOVUPS      (DX)(AX*4), Y2
+	VMULPS       Y1, Y2, Y2
+	VFNMADD213PS Y0, Y2, Y2
+	VMOVUPS      (BX)(AX*4), Y3
+	VMULPS       Y3, Y2, Y2
+	VMOVUPS      Y2, (CX)(AX*4)
+	ADDQ         $0x00000008, AX
+	SUBQ         $0x00000008, SI
+	JGE          single
+
+singleEnd:
+	ADDQ         $0x00000008, SI
+	TESTQ        SI, SI
+	JZ           done
+	SHLQ         $0x02, SI
+	LEAQ         vectorMasks<>+32(SB), DI
+	SUBQ         SI, DI
+	VMOVUPS      (DI), Y2
+	VMASKMOVPS   (DX)(AX*4), Y2, Y3
+	VMULPS       Y1, Y3, Y3
+	VFNMADD213PS Y0, Y3, Y3
+	VMASKMOVPS   (BX)(AX*4), Y2, Y0
+	VMULPS       Y0, Y3, Y3
+	VMASKMOVPS   Y3, Y2, (CX)(AX*4)
+
+done:
+	VZEROUPPER
+	RET
+
 // func normalizeAVX2(y []float32, x []float32, gain []float32, bias []float32, mean float32, rstd float32)
 // Requires: AVX, FMA3
 TEXT ·normalizeAVX2(SB), NOSPLIT, $0-104
@@ -4040,6 +4261,56 @@ done:
 	VZEROUPPER
 	RET
 
+// func streamCopyAVX512(dst []float32, x []float32)
+// Requires: AVX, AVX512F, BMI2, MMX+
+TEXT ·streamCopyAVX512(SB), NOSPLIT, $0-48
+	MOVQ dst_base+0(FP), CX
+	MOVQ x_base+24(FP), DX
+	MOVQ dst_len+8(FP), BX
+	XORQ AX, AX
+	SUBQ $0x00000040, BX
+	JLT  loopEnd
+
+loop:
+	VMOVUPS  (DX)(AX*4), Z0
+	VMOVNTPS Z0, (CX)(AX*4)
+	VMOVUPS  64(DX)(AX*4), Z0
+	VMOVNTPS Z0, 64(CX)(AX*4)
+	VMOVUPS  128(DX)(AX*4), Z0
+	VMOVNTPS Z0, 128(CX)(AX*4)
+	VMOVUPS  192(DX)(AX*4), Z0
+	VMOVNTPS Z0, 192(CX)(AX*4)
+	ADDQ     $0x00000040, AX
+	SUBQ     $0x00000040, BX
+	JGE      loop
+
+loopEnd:
+	ADDQ $0x00000040, BX
+	SUBQ $0x00000010, BX
+	JLT  singleEnd
+
+single:
+	VMOVUPS  (DX)(AX*4), Z0
+	VMOVNTPS Z0, (CX)(AX*4)
+	ADDQ     $0x00000010, AX
+	SUBQ     $0x00000010, BX
+	JGE      single
+
+singleEnd:
+	ADDQ      $0x00000010, BX
+	TESTQ     BX, BX
+	JZ        done
+	MOVL      $-1, SI
+	BZHIL     BX, SI, SI
+	KMOVW     SI, K1
+	VMOVUPS.Z (DX)(AX*4), K1, Z0
+	VMOVUPS   Z0, K1, (CX)(AX*4)
+
+done:
+	SFENCE
+	VZEROUPPER
+	RET
+
 // func sumAVX512(x []float32) float64
 // Requires: AVX, AVX512DQ, AVX512F, BMI2, SSE2
 TEXT ·sumAVX512(SB), NOSPLIT, $0-32
@@ -5684,6 +5955,156 @@ loopEnd:
 	VMULPS       Z0, Z20, Z20
 	VMOVUPS      Z14, K1, (CX)(AX*4)
 	VMOVUPS      Z20, K1, (DX)(AX*4)
+
+done:
+	VZEROUPPER
+	RET
+
+// func softCapAVX512(y []float32, x []float32, cap float32)
+// Requires: AVX, AVX512F, BMI2
+TEXT ·softCapAVX512(SB), NOSPLIT, $0-52
+	VBROADCASTSS cap+48(FP), Z0
+	VBROADCASTSS wordc2d00000<>+0(SB), Z1
+	VBROADCASTSS word42b20000<>+0(SB), Z2
+	VBROADCASTSS word3fb8aa3b<>+0(SB), Z3
+	VBROADCASTSS word3f317000<>+0(SB), Z4
+	VBROADCASTSS word3805fdf4<>+0(SB), Z5
+	VBROADCASTSS word3f800000<>+0(SB), Z6
+	VBROADCASTSS word3f800000<>+0(SB), Z7
+	VBROADCASTSS word3efffffe<>+0(SB), Z8
+	VBROADCASTSS word3e2aaa49<>+0(SB), Z9
+	VBROADCASTSS word3d2aac79<>+0(SB), Z10
+	VBROADCASTSS word3c091cfa<>+0(SB), Z11
+	VBROADCASTSS word3ab51215<>+0(SB), Z12
+	VBROADCASTSS word3f800000<>+0(SB), Z13
+	VBROADCASTSS word40000000<>+0(SB), Z14
+	VDIVPS       Z0, Z14, Z15
+	MOVQ         y_base+0(FP), CX
+	MOVQ         x_base+24(FP), DX
+	MOVQ         y_len+8(FP), BX
+	XORQ         AX, AX
+	SUBQ         $0x00000010, BX
+	JLT          loopEnd
+
+loop:
+	VMOVUPS      (DX)(AX*4), Z16
+	VMULPS       Z15, Z16, Z16
+	VMINPS       Z16, Z2, Z16
+	VMAXPS       Z16, Z1, Z16
+	VMULPS       Z3, Z16, Z17
+	VRNDSCALEPS  $0x00, Z17, Z17
+	VFNMADD231PS Z4, Z17, Z16
+	VFNMADD231PS Z5, Z17, Z16
+	VMOVUPS      Z12, Z18
+	VFMADD213PS  Z11, Z16, Z18
+	VFMADD213PS  Z10, Z16, Z18
+	VFMADD213PS  Z9, Z16, Z18
+	VFMADD213PS  Z8, Z16, Z18
+	VFMADD213PS  Z7, Z16, Z18
+	VFMADD213PS  Z6, Z16, Z18
+	VSCALEFPS    Z17, Z18, Z16
+	VADDPS       Z13, Z16, Z16
+	VDIVPS       Z16, Z14, Z16
+	VSUBPS       Z16, Z13, Z16
+	VMULPS       Z0, Z16, Z16
+	VMOVUPS      Z16, (CX)(AX*4)
+	ADDQ         $0x00000010, AX
+	SUBQ         $0x00000010, BX
+	JGE          loop
+
+loopEnd:
+	ADDQ         $0x00000010, BX
+	TESTQ        BX, BX
+	JZ           done
+	MOVL         $-1, SI
+	BZHIL        BX, SI, SI
+	KMOVW        SI, K1
+	VMOVUPS.Z    (DX)(AX*4), K1, Z16
+	VMULPS       Z15, Z16, Z16
+	VMINPS       Z16, Z2, Z16
+	VMAXPS       Z16, Z1, Z16
+	VMULPS       Z3, Z16, Z1
+	VRNDSCALEPS  $0x00, Z1, Z1
+	VFNMADD231PS Z4, Z1, Z16
+	VFNMADD231PS Z5, Z1, Z16
+	VMOVUPS      Z12, Z2
+	VFMADD213PS  Z11, Z16, Z2
+	VFMADD213PS  Z10, Z16, Z2
+	VFMADD213PS  Z9, Z16, Z2
+	VFMADD213PS  Z8, Z16, Z2
+	VFMADD213PS  Z7, Z16, Z2
+	VFMADD213PS  Z6, Z16, Z2
+	VSCALEFPS    Z1, Z2, Z16
+	VADDPS       Z13, Z16, Z16
+	VDIVPS       Z16, Z14, Z16
+	VSUBPS       Z16, Z13, Z16
+	VMULPS       Z0, Z16, Z16
+	VMOVUPS      Z16, K1, (CX)(AX*4)
+
+done:
+	VZEROUPPER
+	RET
+
+// func softCapBackwardAVX512(dx []float32, y []float32, dy []float32, cap float32)
+// Requires: AVX, AVX512F, BMI2
+TEXT ·softCapBackwardAVX512(SB), NOSPLIT, $0-76
+	VBROADCASTSS word3f800000<>+0(SB), Z0
+	VBROADCASTSS cap+72(FP), Z1
+	VDIVPS       Z1, Z0, Z1
+	MOVQ         dx_base+0(FP), CX
+	MOVQ         y_base+24(FP), DX
+	MOVQ         dy_base+48(FP), BX
+	MOVQ         dx_len+8(FP), SI
+	XORQ         AX, AX
+	SUBQ         $0x00000020, SI
+	JLT          loopEnd
+
+loop:
+	VMOVUPS      (DX)(AX*4), Z2
+	VMULPS       Z1, Z2, Z2
+	VFNMADD213PS Z0, Z2, Z2
+	VMOVUPS      (BX)(AX*4), Z3
+	VMULPS       Z3, Z2, Z2
+	VMOVUPS      Z2, (CX)(AX*4)
+	VMOVUPS      64(DX)(AX*4), Z2
+	VMULPS       Z1, Z2, Z2
+	VFNMADD213PS Z0, Z2, Z2
+	VMOVUPS      64(BX)(AX*4), Z3
+	VMULPS       Z3, Z2, Z2
+	VMOVUPS      Z2, 64(CX)(AX*4)
+	ADDQ         $0x00000020, AX
+	SUBQ         $0x00000020, SI
+	JGE          loop
+
+loopEnd:
+	ADDQ $0x00000020, SI
+	SUBQ $0x00000010, SI
+	JLT  singleEnd
+
+single:
+	VMOVUPS      (DX)(AX*4), Z2
+	VMULPS       Z1, Z2, Z2
+	VFNMADD213PS Z0, Z2, Z2
+	VMOVUPS      (BX)(AX*4), Z3
+	VMULPS       Z3, Z2, Z2
+	VMOVUPS      Z2, (CX)(AX*4)
+	ADDQ         $0x00000010, AX
+	SUBQ         $0x00000010, SI
+	JGE          single
+
+singleEnd:
+	ADDQ         $0x00000010, SI
+	TESTQ        SI, SI
+	JZ           done
+	MOVL         $-1, DI
+	BZHIL        SI, DI, DI
+	KMOVW        DI, K1
+	VMOVUPS.Z    (DX)(AX*4), K1, Z2
+	VMULPS       Z1, Z2, Z2
+	VFNMADD213PS Z0, Z2, Z2
+	VMOVUPS.Z    (BX)(AX*4), K1, Z0
+	VMULPS       Z0, Z2, Z2
+	VMOVUPS      Z2, K1, (CX)(AX*4)
 
 done:
 	VZEROUPPER

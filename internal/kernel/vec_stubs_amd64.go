@@ -19,6 +19,11 @@ func scaleAVX2(dst []float32, alpha float32, x []float32)
 //go:noescape
 func axpyAVX2(dst []float32, alpha float32, x []float32)
 
+// streamCopyAVX2 is equivalent to streamCopyLoop.
+//
+//go:noescape
+func streamCopyAVX2(dst []float32, x []float32)
+
 // sumAVX2 is equivalent to sumLoop.
 //
 //go:noescape
@@ -104,6 +109,16 @@ func gegluAVX2(y []float32, gate []float32, up []float32)
 //go:noescape
 func gegluBackwardAVX2(dgate []float32, dup []float32, gate []float32, up []float32, dy []float32)
 
+// softCapAVX2 is equivalent to softCapLoop.
+//
+//go:noescape
+func softCapAVX2(y []float32, x []float32, cap float32)
+
+// softCapBackwardAVX2 is equivalent to softCapBackwardLoop.
+//
+//go:noescape
+func softCapBackwardAVX2(dx []float32, y []float32, dy []float32, cap float32)
+
 // normalizeAVX2 is equivalent to normalizeLoop.
 //
 //go:noescape
@@ -163,6 +178,11 @@ func scaleAVX512(dst []float32, alpha float32, x []float32)
 //
 //go:noescape
 func axpyAVX512(dst []float32, alpha float32, x []float32)
+
+// streamCopyAVX512 is equivalent to streamCopyLoop.
+//
+//go:noescape
+func streamCopyAVX512(dst []float32, x []float32)
 
 // sumAVX512 is equivalent to sumLoop.
 //
@@ -248,6 +268,16 @@ func gegluAVX512(y []float32, gate []float32, up []float32)
 //
 //go:noescape
 func gegluBackwardAVX512(dgate []float32, dup []float32, gate []float32, up []float32, dy []float32)
+
+// softCapAVX512 is equivalent to softCapLoop.
+//
+//go:noescape
+func softCapAVX512(y []float32, x []float32, cap float32)
+
+// softCapBackwardAVX512 is equivalent to softCapBackwardLoop.
+//
+//go:noescape
+func softCapBackwardAVX512(dx []float32, y []float32, dy []float32, cap float32)
 
 // normalizeAVX512 is equivalent to normalizeLoop.
 //

@@ -12,6 +12,7 @@ func vec() {
 		v.add()
 		v.scale()
 		v.axpy()
+		v.streamCopy()
 
 		v.sum()
 		v.sumSquares()
@@ -25,6 +26,8 @@ func vec() {
 		v.biased("biasGELUTanh", func(v vector) activation { return geluTanh(v) })
 		v.gated("swiglu", silu)
 		v.gated("geglu", geluTanh)
+		v.softCap()
+		v.softCapBackward()
 
 		v.normalize()
 		v.normGradSums()
@@ -69,6 +72,21 @@ func (v vector) axpy() {
 		VFMADD231PS(at.load("x"), alpha, y)
 		at.store(y, "dst")
 	})
+	v.end()
+}
+
+// streamCopy stores past the caches.
+func (v vector) streamCopy() {
+	v.routine("streamCopy", "(dst, x []float32)")
+	v.each("dst x", 4, func(at at) {
+		x := at.load("x")
+		if at.mask == nil {
+			VMOVNTPS(x, at.address("dst"))
+		} else {
+			at.store(x, "dst")
+		}
+	})
+	SFENCE()
 	v.end()
 }
 

@@ -214,3 +214,38 @@ func (u normalUnit) gradient(x VecVirtual) VecVirtual {
 	VFMADD231PS(x, e, phi)
 	return phi
 }
+
+// softCap writes y = cap tanh(x/cap) by tanh(u) = 1 - 2/(e^2u + 1), whose
+// error is absolute, not relative.
+func (v vector) softCap() {
+	v.routine("softCap", "(y, x []float32, cap float32)")
+	limit, e := v.broadcast("cap"), v.exponential()
+	one, two, factor := v.inRegister(1), v.inRegister(2), v.reg()
+	VDIVPS(limit, two, factor)
+	v.each("y x", 1, func(at at) {
+		y := at.load("x")
+		VMULPS(factor, y, y)
+		e.of(y)
+		VADDPS(one, y, y)
+		VDIVPS(y, two, y)
+		VSUBPS(y, one, y)
+		VMULPS(limit, y, y)
+		at.store(y, "y")
+	})
+	v.end()
+}
+
+// softCapBackward writes dx = dy (1 - (y/cap)^2).
+func (v vector) softCapBackward() {
+	v.routine("softCapBackward", "(dx, y, dy []float32, cap float32)")
+	one, inverse := v.inRegister(1), v.reg()
+	VDIVPS(v.broadcast("cap"), one, inverse)
+	v.each("dx y dy", 2, func(at at) {
+		y := at.load("y")
+		VMULPS(inverse, y, y)
+		VFNMADD213PS(one, y, y)
+		VMULPS(at.load("dy"), y, y)
+		at.store(y, "dx")
+	})
+	v.end()
+}

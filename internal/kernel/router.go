@@ -32,44 +32,38 @@ func (r Router[T]) Forward(gates, probs []T, chosen []int32, logits []T) {
 }
 
 // Backward sets dlogits to the gradient of Forward, given its probs and
-// chosen. With g the gates and p the probabilities of a token, dot the sum of
-// g dgates over its chosen experts c,
+// chosen. With g the gates and p the probabilities of a token, and dot the sum
+// of g dgates over its chosen experts,
 //
-//	dlogits[c] = g[c] (dgates[c] - dot), 0 elsewhere     if renormalized
-//	dlogits[e] = [e chosen] g[e] dgates[e] - p[e] dot    else
+//	dlogits[e] = g[e] (dgates[e] - dot)              of a chosen expert
+//	dlogits[e] = 0 if renormalized, else -p[e] dot   of another
 //
-// dlogits may be dgates.
+// dlogits must not be dgates.
 func (r Router[T]) Backward(dlogits, dgates, probs []T, chosen []int32) {
 	checkLen("RouterBackward", r.Rows*r.Experts, dlogits, dgates, probs)
 	checkLen("RouterBackward chosen", r.Rows*r.K, chosen)
 	ParallelRange(r.Rows, rowGrain(r.Experts), func(lo, hi int) {
-		products := workspace[T](r.K)
-		defer release(products)
 		for n := lo; n < hi; n++ {
-			r.backwardRow(row(dlogits, n, r.Experts), row(dgates, n, r.Experts), row(probs, n, r.Experts), row(chosen, n, r.K), products)
+			r.backwardRow(row(dlogits, n, r.Experts), row(dgates, n, r.Experts), row(probs, n, r.Experts), row(chosen, n, r.K))
 		}
 	})
 }
 
-func (r Router[T]) backwardRow(dlogits, dgates, probs []T, chosen []int32, products []T) {
+func (r Router[T]) backwardRow(dlogits, dgates, probs []T, chosen []int32) {
 	total := r.total(probs, chosen)
 	var dot T
-	for i, e := range chosen {
-		products[i] = probs[e] / total * dgates[e] // g dgates
-		dot += products[i]
+	for _, e := range chosen {
+		dot += probs[e] / total * dgates[e]
 	}
 	if r.Renormalize {
 		clear(dlogits)
-		for i, e := range chosen {
-			dlogits[e] = products[i] - probs[e]/total*dot
+	} else {
+		for e, p := range probs {
+			dlogits[e] = -p * dot
 		}
-		return
 	}
-	for e, p := range probs {
-		dlogits[e] = -p * dot
-	}
-	for i, e := range chosen {
-		dlogits[e] += products[i]
+	for _, e := range chosen {
+		dlogits[e] = probs[e] / total * (dgates[e] - dot)
 	}
 }
 

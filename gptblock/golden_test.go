@@ -73,11 +73,14 @@ type goldenModel struct {
 	file            *golden.File
 	header          header
 	params          *graph.Params
+	model           *gptblock.Model
 	logits, loss    *gorgonia.Node
 	tokens, targets *gorgonia.Node
 }
 
-func newGoldenModel(t *testing.T, name string, dt tensor.Dtype) *goldenModel {
+// newGoldenModel builds the model of a golden file, its config changed if so
+// wanted.
+func newGoldenModel(t *testing.T, name string, dt tensor.Dtype, change ...func(*gptblock.Config)) *goldenModel {
 	t.Helper()
 	m := &goldenModel{file: golden.Load(t, name)}
 	m.file.Header(t, &m.header)
@@ -85,7 +88,11 @@ func newGoldenModel(t *testing.T, name string, dt tensor.Dtype) *goldenModel {
 	var err error
 	m.params, err = graph.NewParams(g, graph.WithDtype(dt))
 	require.NoError(t, err)
-	model, err := gptblock.New(m.params, m.header.config())
+	cfg := m.header.config()
+	for _, f := range change {
+		f(&cfg)
+	}
+	m.model, err = gptblock.New(m.params, cfg)
 	require.NoError(t, err)
 	inits := m.file.Under("init/")
 	require.Equal(t, len(inits), m.params.Len(), "number of parameters")
@@ -101,9 +108,9 @@ func newGoldenModel(t *testing.T, name string, dt tensor.Dtype) *goldenModel {
 	c := m.header.Config
 	m.tokens = gorgonia.NewMatrix(g, tensor.Int32, gorgonia.WithShape(c.B, c.T), gorgonia.WithName("tokens"))
 	m.targets = gorgonia.NewMatrix(g, tensor.Int32, gorgonia.WithShape(c.B, c.T), gorgonia.WithName("targets"))
-	m.loss, err = model.Loss(m.tokens, m.targets)
+	m.loss, err = m.model.Loss(m.tokens, m.targets)
 	require.NoError(t, err)
-	m.logits, err = model.Logits(m.tokens)
+	m.logits, err = m.model.Logits(m.tokens)
 	require.NoError(t, err)
 	return m
 }

@@ -133,16 +133,15 @@ func (in *inspector) after(step int, trained []*graph.Param, report *groups.Repo
 // judge warns of a timescale that makes no sense for the run: decay that
 // cannot show within it, or that forgets a weight within a few steps.
 func (in *inspector) judge(out *Inspection, r *Inside) {
-	name := fmt.Sprintf("group %s, %v", r.Group, r.Role)
 	switch {
 	case math.IsInf(r.Tau, 1):
 	case r.Tau > 10*float64(in.steps):
-		in.warn(out, fmt.Sprintf("%s: the timescale of its decay exceeds ten times the run of %d steps, it has next to no effect", name, in.steps))
+		in.warn(out, fmt.Sprintf("group %s: the timescale of its decay is %.0f steps, more than ten times the run of %d: it has next to no effect", r.Group, r.Tau, in.steps))
 	case r.Tau < 10:
-		in.warn(out, fmt.Sprintf("%s: its decay forgets a weight within %.2g steps", name, r.Tau))
+		in.warn(out, fmt.Sprintf("group %s: its decay forgets a weight within %.2g steps", r.Group, r.Tau))
 	}
 	if r.UpdateRatio == 0 {
-		in.warn(out, name+": the step changed nothing")
+		in.warn(out, fmt.Sprintf("group %s, %v: the step changed nothing", r.Group, r.Role))
 	}
 }
 

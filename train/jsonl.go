@@ -79,3 +79,23 @@ func (j *JSONL) Inspect(in Inspection) error {
 }
 
 func (j *JSONL) write(v any) error { return errors.Wrap(j.enc.Encode(v), "train: metrics") }
+
+// MarshalJSON writes the summary; a loss that is not there is null.
+func (s Summary) MarshalJSON() ([]byte, error) {
+	reason := ""
+	if s.LastError != nil {
+		reason = s.LastError.Error()
+	}
+	return json.Marshal(struct {
+		Stopped  Reason  `json:"stopped"`
+		Steps    int     `json:"steps"`
+		Loss     number  `json:"loss"`
+		ValLoss  number  `json:"val_loss"`
+		BestLoss number  `json:"best_val_loss"`
+		BestStep int     `json:"best_step"`
+		Tokens   int     `json:"tokens"`
+		Seconds  float64 `json:"training_seconds"`
+		Skipped  int     `json:"skipped,omitempty"`
+		Reason   string  `json:"last_skip,omitempty"`
+	}{s.Stopped, s.Steps, number(s.Loss), number(s.ValLoss), number(s.BestLoss), s.BestStep, s.Tokens, s.Training.Seconds(), s.Skipped, reason})
+}

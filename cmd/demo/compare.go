@@ -1,0 +1,213 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"math"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/pkg/errors"
+	"gonum.org/v1/plot/plotter"
+	"gorgonia.org/gorgonia"
+
+	"github.com/gorget/gorget/graph"
+	"github.com/gorget/gorget/groups"
+	"github.com/gorget/gorget/presets"
+	"github.com/gorget/gorget/solvers"
+	"github.com/gorget/gorget/train"
+)
+
+// contender is one way of weight decay.
+type contender struct {
+	name  string
+	about string
+	build func(r presets.Recipe, ps *graph.Params) (gorgonia.Solver, error)
+}
+
+var contenders = []contender{
+	{"stock Adam + L2", "gorgonia.AdamSolver: lambda w is added to the gradient of every parameter", newStockAdam},
+	{"AdamW, all decay", "decoupled decay of every parameter, norms and biases too", func(r presets.Recipe, ps *graph.Params) (gorgonia.Solver, error) {
+		r.Policy = groups.DecayAllPolicy().Name
+		return recipeSolver(r, ps)
+	}},
+	{"AdamW, groups", "decoupled decay of what the policy names", recipeSolver},
+}
+
+func recipeSolver(r presets.Recipe, ps *graph.Params) (gorgonia.Solver, error) {
+	gs, err := r.Groups(ps)
+	if err != nil {
+		return nil, err
+	}
+	return r.Solver(gs)
+}
+
+// stockAdam is Gorgonia's Adam with coupled L2, with the recipe's schedule and
+// its clip of the global norm, so that nothing but the decay differs.
+type stockAdam struct {
+	*solvers.Grouped
+	adam   gorgonia.Solver
+	recipe presets.Recipe
+	step   int
+}
+
+func newStockAdam(r presets.Recipe, ps *graph.Params) (gorgonia.Solver, error) {
+	s := &stockAdam{recipe: r}
+	gs, err := groups.Split(ps, groups.DecayAllPolicy())
+	if err != nil {
+		return nil, err
+	}
+	var opts []solvers.GroupedOption
+	if r.Clip > 0 {
+		opts = append(opts, solvers.WithClipGlobalNorm(r.Clip))
+	}
+	s.Grouped, err = solvers.NewGrouped(gs, func(*groups.Group) (gorgonia.Solver, error) {
+		s.adam = gorgonia.NewAdamSolver(gorgonia.WithLearnRate(r.LR), gorgonia.WithBeta1(r.Beta1), gorgonia.WithBeta2(r.Beta2),
+			gorgonia.WithEps(r.Eps), gorgonia.WithL2Reg(r.WeightDecay))
+		return s.adam, nil
+	}, opts...)
+	return s, err
+}
+
+// Step sets the learning rate of the schedule and steps.
+func (s *stockAdam) Step(params []gorgonia.ValueGrad) error {
+	s.step++
+	gorgonia.WithLearnRate(s.recipe.LR * s.recipe.Schedule.At(s.step))(s.adam)
+	return s.Grouped.Step(params)
+}
+
+// PlanStep tells the learning rate; L2 has no shrink of its own.
+func (s *stockAdam) PlanStep(step int) (solvers.Plan, error) {
+	return solvers.Plan{{Step: step, Group: "all", Rate: groups.Rate{LR: s.recipe.LR * s.recipe.Schedule.At(step), Lambda: s.recipe.WeightDecay}}}, nil
+}
+
+// norms follows the norms of the classes of parameters over a run.
+type norms struct {
+	train.Nothing
+	params *graph.Params
+	every  int
+	series map[graph.Class]plotter.XYs
+}
+
+// Step measures every so many steps.
+func (n *norms) Step(s train.Step) error {
+	if s.Step != 1 && s.Step%n.every != 0 {
+		return nil
+	}
+	squares := map[graph.Class]float64{}
+	for _, p := range n.params.All() {
+		f32, _, err := graph.Floats(p.Value())
+		if err != nil {
+			return err
+		}
+		for _, x := range f32 {
+			squares[p.Role().Class()] += float64(x) * float64(x)
+		}
+	}
+	for class, sum := range squares {
+		n.series[class] = append(n.series[class], plotter.XY{X: float64(s.Step), Y: math.Sqrt(sum)})
+	}
+	return nil
+}
+
+// runCompare trains the same model from the same start on the same batches
+// with each contender.
+func runCompare(ctx context.Context, o *options, t *text, out string, s streams, talk io.Writer) error {
+	if !o.Exp.Config.Bias {
+		o.Exp.Config.Bias, o.Exp.Config.NormBias = true, true
+		fmt.Fprintln(talk, "         (biases are on: the comparison shows what decay does to them)")
+	}
+	o.Loop.InspectEvery = 0 // stock Adam cannot be looked into
+	all := make([]series, 0, len(contenders))
+	followed := make([]*norms, 0, len(contenders))
+	for i, c := range contenders {
+		run, follow, sum, err := compete(ctx, o, t, c, i == 0, out, s, talk)
+		if err != nil {
+			return err
+		}
+		all, followed = append(all, series{c.name, run}), append(followed, follow)
+		fmt.Fprintf(talk, "%-17s training loss %.4f, validation loss %.4f   (%s)\n", c.name, sum.Loss, sum.ValLoss, c.about)
+		if o.json {
+			if err := writeJSON(s.out, map[string]any{"solver": c.name, "summary": sum}, ""); err != nil {
+				return err
+			}
+		}
+		if sum.Stopped == train.Interrupted {
+			return errInterrupted
+		}
+	}
+	if err := drawLoss(filepath.Join(out, "loss.png"), all); err != nil {
+		return err
+	}
+	files := []string{"loss.png"}
+	for _, class := range []graph.Class{graph.ClassNorm, graph.ClassBias, graph.ClassMatrix, graph.ClassEmbedding} {
+		p := newPlot(fmt.Sprintf("norm of all parameters of class %v", class), "step", "L2 norm")
+		drawn := false
+		for i, f := range followed {
+			if line := f.series[class]; len(line) > 0 {
+				drawn = true
+				if err := addRun(p, contenders[i].name, "", line, nil, runColors[i]); err != nil {
+					return err
+				}
+			}
+		}
+		if !drawn {
+			continue
+		}
+		name := fmt.Sprintf("norm-%v.png", class)
+		if err := save(p, filepath.Join(out, name)); err != nil {
+			return err
+		}
+		files = append(files, name)
+	}
+	tellNorms(talk, followed)
+	fmt.Fprintf(talk, "\nresults in %s: %s metrics-*.jsonl\n", out, strings.Join(files, " "))
+	return nil
+}
+
+// compete trains one contender.
+func compete(ctx context.Context, o *options, t *text, c contender, first bool, out string, s streams, talk io.Writer) (*curves, *norms, train.Summary, error) {
+	fail := func(err error) (*curves, *norms, train.Summary, error) { return nil, nil, train.Summary{}, err }
+	m, err := newModel(o, t)
+	if err != nil {
+		return fail(err)
+	}
+	defer m.close()
+	if first {
+		describeModel(talk, m)
+	}
+	solver, err := c.build(o.Exp.Recipe, m.params)
+	if err != nil {
+		return fail(err)
+	}
+	name := strings.NewReplacer(" ", "-", ",", "", "+", "and").Replace(strings.ToLower(c.name))
+	file, err := os.Create(filepath.Join(out, "metrics-"+name+".jsonl"))
+	if err != nil {
+		return fail(errors.Wrap(err, "-out"))
+	}
+	defer file.Close()
+	fmt.Fprintf(s.err, "%s\n", c.name)
+	bar, curve := newConsole(s.err, o.Loop.Steps), &curves{}
+	follow := &norms{params: m.params, every: max(1, o.Loop.Steps/50), series: map[graph.Class]plotter.XYs{}}
+	sum, err := m.run(solver, train.NewJSONL(file), bar, curve, follow).Train(ctx)
+	bar.done()
+	return curve, follow, sum, err
+}
+
+// tellNorms prints the norms at the end.
+func tellNorms(w io.Writer, followed []*norms) {
+	fmt.Fprintf(w, "\n%-17s %12s %12s %12s %12s\n", "norm at the end", graph.ClassNorm, graph.ClassBias, graph.ClassMatrix, graph.ClassEmbedding)
+	for i, f := range followed {
+		fmt.Fprintf(w, "%-17s", contenders[i].name)
+		for _, class := range []graph.Class{graph.ClassNorm, graph.ClassBias, graph.ClassMatrix, graph.ClassEmbedding} {
+			if line := f.series[class]; len(line) > 0 {
+				fmt.Fprintf(w, " %12.4f", line[len(line)-1].Y)
+			} else {
+				fmt.Fprintf(w, " %12s", "-")
+			}
+		}
+		fmt.Fprintln(w)
+	}
+}

@@ -1,0 +1,182 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"flag"
+	"io"
+	"os"
+
+	"github.com/pkg/errors"
+
+	"github.com/gorget/gorget/presets"
+	"github.com/gorget/gorget/train"
+)
+
+// options are everything that decides the numbers of a run. They are saved as
+// run.json beside it.
+type options struct {
+	Data      string             `json:"data"`      // a text file; "" is the text that comes with Go
+	Tokenizer string             `json:"tokenizer"` // "char" or "gpt2"
+	Seed      uint64             `json:"seed"`
+	Exp       presets.Experiment `json:"experiment"`
+	Loop      train.Config       `json:"loop"`
+	EvalTok   int                `json:"eval_tokens,omitempty"` // of the validation text; 0 is all
+
+	out     string
+	json    bool
+	verbose bool
+	compare bool
+	sample  int
+}
+
+func defaultOptions() options {
+	return options{
+		Tokenizer: "char", Seed: 1337, Exp: presets.NanoGPTCPU(1),
+		Loop:   train.Config{EvalEvery: 250, InspectEvery: 100},
+		sample: 400,
+	}
+}
+
+// parseOptions reads the flags of the train command. A -config file comes
+// before the flags, whatever their order.
+func parseOptions(args []string, help io.Writer) (options, error) {
+	o := defaultOptions()
+	var scout options
+	var file string
+	if err := flagSet(&scout, &file, io.Discard).Parse(args); err != nil && !errors.Is(err, flag.ErrHelp) {
+		file = ""
+	}
+	if file != "" {
+		if err := o.load(file); err != nil {
+			return o, err
+		}
+	}
+	fs := flagSet(&o, &file, help)
+	var minLR float64
+	fs.Float64Var(&minLR, "min-lr", o.Exp.Recipe.LR*o.Exp.Recipe.Schedule.Floor, "learning rate at the end")
+	before := o.Exp
+	if err := fs.Parse(args); err != nil {
+		if errors.Is(err, flag.ErrHelp) {
+			return o, err
+		}
+		return o, usagef("%v", err)
+	}
+	if fs.NArg() > 0 {
+		return o, usagef("unexpected argument %q, want flags only", fs.Arg(0))
+	}
+	given := map[string]bool{}
+	fs.Visit(func(f *flag.Flag) { given[f.Name] = true })
+	o.settle(before, given, minLR)
+	return o, o.validate()
+}
+
+// flagSet declares the flags. Their defaults are what o holds.
+func flagSet(o *options, file *string, help io.Writer) *flag.FlagSet {
+	fs := flag.NewFlagSet("train", flag.ContinueOnError)
+	fs.SetOutput(help)
+	c, r, e, l := &o.Exp.Config, &o.Exp.Recipe, &o.Exp, &o.Loop
+	fs.StringVar(file, "config", "", "a run.json to start from; flags override it")
+	fs.StringVar(&o.Data, "data", o.Data, "text file to train on (default: the text of Newton's Opticks that comes with Go)")
+	fs.StringVar(&o.Tokenizer, "tokenizer", o.Tokenizer, "char, or gpt2 for GPT-2's byte-pair encoding")
+	fs.StringVar(&o.out, "out", o.out, "folder for the results (default: a new one under the system's temporary folder)")
+	fs.Uint64Var(&o.Seed, "seed", o.Seed, "of the initial weights, the batches and dropout")
+	fs.IntVar(&o.EvalTok, "eval-tokens", o.EvalTok, "tokens of the validation text to use; 0 is all")
+	fs.IntVar(&o.sample, "sample", o.sample, "tokens to generate at the end")
+	fs.BoolVar(&o.json, "json", o.json, "write JSON to the standard output, an object a line")
+	fs.BoolVar(&o.verbose, "v", o.verbose, "show every parameter in the group report")
+	fs.BoolVar(&o.compare, "compare", o.compare, "train three times: stock Adam + L2, AdamW that decays everything, AdamW with groups")
+
+	fs.IntVar(&c.Layers, "layers", c.Layers, "number of blocks")
+	fs.IntVar(&c.Heads, "heads", c.Heads, "attention heads")
+	fs.IntVar(&c.Channels, "channels", c.Channels, "width of the residual stream")
+	fs.IntVar(&e.Time, "context", e.Time, "tokens a sequence")
+	fs.BoolVar(&c.Bias, "bias", c.Bias, "biases in linear layers and norms")
+	fs.Float64Var(&c.ResidualDropout, "dropout", c.ResidualDropout, "dropout of embedding, attention and residual branches")
+	fs.Float64Var(&c.StochasticDepth, "stochastic-depth", c.StochasticDepth, "probability of dropping a branch of the last layer")
+
+	fs.IntVar(&e.Batch, "batch", e.Batch, "sequences a micro-batch")
+	fs.IntVar(&e.Micro, "micro", e.Micro, "micro-batches a step")
+	fs.IntVar(&e.Steps, "steps", e.Steps, "optimizer steps")
+	fs.StringVar(&r.Policy, "policy", r.Policy, "which parameters decay: gpt2, mingpt, megatron, gpt1, decay_all or decay_none")
+	fs.Float64Var(&r.LR, "lr", r.LR, "peak learning rate")
+	fs.IntVar(&r.Schedule.Warmup, "warmup", r.Schedule.Warmup, "steps of linear warm-up; at most a tenth of -steps unless given")
+	fs.Float64Var(&r.WeightDecay, "weight-decay", r.WeightDecay, "lambda")
+	fs.TextVar(&r.Mode, "mode", r.Mode, "what lambda is multiplied by: lr_coupled, independent or corrected")
+	fs.Float64Var(&r.Beta1, "beta1", r.Beta1, "decay rate of the first moment")
+	fs.Float64Var(&r.Beta2, "beta2", r.Beta2, "decay rate of the second moment")
+	fs.Float64Var(&r.Eps, "eps", r.Eps, "added to the root of the second moment")
+	fs.Float64Var(&r.Clip, "clip", r.Clip, "largest global gradient norm; 0 is no clipping")
+
+	fs.IntVar(&l.EvalEvery, "eval-every", l.EvalEvery, "steps between validations")
+	fs.IntVar(&l.InspectEvery, "inspect-every", l.InspectEvery, "steps between looks at norms and update ratios; 0 is never")
+	fs.IntVar(&l.Patience, "patience", l.Patience, "end after so many validations without progress; 0 is never")
+	fs.Float64Var(&l.EMA, "ema", l.EMA, "factor of the averaged weights that are validated; 0 is none")
+	fs.Float64Var(&l.OutlierZ, "outlier-z", l.OutlierZ, "skip steps whose loss or gradient norm is so many deviations above normal; 0 is never")
+	fs.Func("non-finite", "refuse (default) or skip steps whose loss or gradient is NaN or infinite", func(s string) error {
+		l.NonFinite = train.OnBad(s)
+		return nil
+	})
+	return fs
+}
+
+// settle makes the parts agree that several flags decide together.
+func (o *options) settle(before presets.Experiment, given map[string]bool, minLR float64) {
+	e, r := &o.Exp, &o.Exp.Recipe
+	if given["steps"] {
+		// Schedules end relative to the run, one step after it in nanoGPT's.
+		r.Schedule.Steps += e.Steps - before.Steps
+		if !given["warmup"] {
+			r.Schedule.Warmup = min(r.Schedule.Warmup, (e.Steps+9)/10)
+		}
+	}
+	if given["min-lr"] && r.LR != 0 {
+		r.Schedule.Floor = minLR / r.LR
+	}
+	if given["context"] {
+		e.Config.Context = e.Time
+	}
+	if given["bias"] {
+		e.Config.NormBias = e.Config.Bias
+	}
+	if given["dropout"] {
+		e.Config.EmbeddingDropout, e.Config.AttentionDropout = e.Config.ResidualDropout, e.Config.ResidualDropout
+	}
+	o.Loop.Steps, o.Loop.Micro = e.Steps, e.Micro
+}
+
+// validate refuses what cannot be trained, before anything is read or made.
+func (o *options) validate() error {
+	c := o.Exp.Config
+	c.Vocab = max(c.Vocab, 1) // known only when the text is read
+	for _, err := range []error{c.Validate(), o.Exp.Recipe.Validate(), o.Loop.Validate()} {
+		if err != nil {
+			return usagef("%v", err)
+		}
+	}
+	switch {
+	case o.Tokenizer != "char" && o.Tokenizer != "gpt2":
+		return usagef("-tokenizer = %q, want char or gpt2", o.Tokenizer)
+	case o.Exp.Batch < 1:
+		return usagef("-batch = %d, want >= 1", o.Exp.Batch)
+	case o.Exp.Micro < 1:
+		return usagef("-micro = %d, want >= 1", o.Exp.Micro)
+	case o.Exp.Time < 1 || o.Exp.Time > c.Context:
+		return usagef("-context = %d, want 1 to the model's %d", o.Exp.Time, c.Context)
+	case o.EvalTok < 0:
+		return usagef("-eval-tokens = %d, want >= 0", o.EvalTok)
+	case o.sample < 0:
+		return usagef("-sample = %d, want >= 0", o.sample)
+	}
+	return nil
+}
+
+func (o *options) load(path string) error {
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return errors.Wrap(err, "-config")
+	}
+	dec := json.NewDecoder(bytes.NewReader(b))
+	dec.DisallowUnknownFields()
+	return errors.Wrapf(dec.Decode(o), "-config %s", path)
+}

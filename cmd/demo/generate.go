@@ -55,7 +55,7 @@ func (m *model) generate(n int) (string, error) {
 			return "", err
 		}
 		all := prog.Value(logits).(*tensor.Dense).Float32s()
-		tokens = append(tokens, draw(rng, all[(len(seen)-1)*V:len(seen)*V]))
+		tokens = append(tokens, pick(rng, all[(len(seen)-1)*V:len(seen)*V]))
 	}
 	return m.text.tok.Decode(tokens[1:])
 }
@@ -68,8 +68,8 @@ func (t *text) firstToken() int32 {
 	return 0
 }
 
-// draw picks a token by softmax(logits/temperature).
-func draw(rng *rand.Rand, logits []float32) int32 {
+// pick draws a token by softmax(logits/temperature).
+func pick(rng *rand.Rand, logits []float32) int32 {
 	top := float32(math.Inf(-1))
 	for _, z := range logits {
 		top = max(top, z)

@@ -6,8 +6,6 @@ import (
 	"math"
 	"strings"
 
-	"gorgonia.org/tensor"
-
 	"github.com/gorget/gorget/graph"
 )
 
@@ -49,16 +47,16 @@ type Report struct {
 
 // Row is one parameter, or in a folded report several that are alike.
 type Row struct {
-	Name    string       `json:"name"`
-	Aliases []string     `json:"aliases,omitempty"` // other names of the same tensor
-	Tensors int          `json:"tensors"`           // 1, or how many were folded
-	Shape   tensor.Shape `json:"shape"`
-	Count   int          `json:"count"` // elements of all Tensors
-	Role    graph.Role   `json:"role"`
-	Group   string       `json:"group"` // "frozen" for a parameter that is not trained
-	LRMult  float64      `json:"lr_mult"`
-	Rate    *Rate        `json:"rate,omitempty"` // nil if the report was made without rates
-	Why     string       `json:"why"`
+	Name    string     `json:"name"`
+	Aliases []string   `json:"aliases,omitempty"` // other names of the same tensor
+	Tensors int        `json:"tensors"`           // 1, or how many were folded
+	Shape   []int      `json:"shape"`
+	Count   int        `json:"count"` // elements of all Tensors
+	Role    graph.Role `json:"role"`
+	Group   string     `json:"group"` // "frozen" for a parameter that is not trained
+	LRMult  float64    `json:"lr_mult"`
+	Rate    *Rate      `json:"rate,omitempty"` // nil if the report was made without rates
+	Why     string     `json:"why"`
 }
 
 // Total sums a group.
@@ -110,22 +108,30 @@ func (gs *Groups) Report(rate func(*graph.Param) Rate) *Report {
 // between the dots of their names: h.0.ln_1.weight and h.1.ln_1.weight become
 // h.*.ln_1.weight. Rows stand where their first parameter stood.
 func (r *Report) Folded() *Report {
+	type key struct {
+		name, aliases, shape, group, why string
+		role                             graph.Role
+		mult                             float64
+		rate                             Rate
+	}
 	out := &Report{Policy: r.Policy, Source: r.Source, Totals: r.Totals}
-	at := map[string]int{}
+	at := map[key]int{}
 	for _, row := range r.Rows {
-		row.Name = foldName(row.Name)
-		aliases := row.Aliases
-		row.Aliases = nil
-		for _, a := range aliases {
-			row.Aliases = append(row.Aliases, foldName(a))
+		aliases := make([]string, len(row.Aliases))
+		for i, a := range row.Aliases {
+			aliases[i] = foldName(a)
 		}
-		key := strings.Join(append(cells(row), strings.Join(row.Aliases, " ")), "\x00")
-		if i, ok := at[key]; ok {
+		row.Name, row.Aliases = foldName(row.Name), aliases
+		k := key{row.Name, strings.Join(aliases, " "), shapeText(row.Shape), row.Group, row.Why, row.Role, row.LRMult, Rate{}}
+		if row.Rate != nil {
+			k.rate = *row.Rate
+		}
+		if i, ok := at[k]; ok {
 			out.Rows[i].Tensors += row.Tensors
 			out.Rows[i].Count += row.Count
 			continue
 		}
-		at[key] = len(out.Rows)
+		at[k] = len(out.Rows)
 		out.Rows = append(out.Rows, row)
 	}
 	return out
@@ -145,5 +151,6 @@ func foldName(name string) string {
 func (r *Report) WriteJSON(w io.Writer) error {
 	enc := json.NewEncoder(w)
 	enc.SetIndent("", "  ")
+	enc.SetEscapeHTML(false)
 	return enc.Encode(r)
 }

@@ -16,6 +16,7 @@ var sets = map[string]func(){
 	"attention": attention,
 	"gemm":      gemm,
 	"vec":       vec,
+	"probe":     probe,
 }
 
 func main() {

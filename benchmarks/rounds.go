@@ -1,0 +1,123 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"runtime"
+	"time"
+)
+
+// A contender is something whose steps are timed: a function in this process,
+// or another process.
+type contender interface {
+	name() string
+	run(steps int) (report, error) // runs the steps one after the other
+	close() error
+}
+
+// report is what a contender says of the steps it was asked to run. Processes
+// send it as one line of JSON.
+type report struct {
+	Seconds   []float64 `json:"seconds"`             // of each step
+	Allocated uint64    `json:"allocated,omitempty"` // bytes of the Go heap, all steps together
+	Loss      float64   `json:"loss,omitempty"`      // of the last step
+	PeakRSS   uint64    `json:"peak_rss,omitempty"`  // bytes, of the process so far
+	Info      string    `json:"info,omitempty"`      // what it is: versions, settings
+	Version   string    `json:"version,omitempty"`   // of the peer, in a word
+	Error     string    `json:"error,omitempty"`
+}
+
+// series is what the rounds gave for one contender.
+type series struct {
+	seconds   []float64 // the median step of each round
+	allocated float64   // bytes a step; the median round
+	last      report
+}
+
+// schedule says how the turns of the contenders are cut.
+type schedule struct {
+	rounds int
+	turn   time.Duration // a turn runs as many steps as take about this long
+	pause  time.Duration // before each turn: lets the last one's threads go to sleep
+	log    io.Writer
+}
+
+// alternate lets every contender take a turn in every round. On a machine whose
+// speed drifts, only figures of the same round can be compared. The first
+// steps of a contender, which allocate and warm up, are not counted.
+func alternate(ctx context.Context, s schedule, contenders []contender) ([]series, error) {
+	results := make([]series, len(contenders))
+	steps := make([]int, len(contenders))
+	for i, c := range contenders {
+		fmt.Fprintf(s.log, "  %s: warming up\n", c.name())
+		warm, err := c.run(2)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", c.name(), err)
+		}
+		last := time.Duration(warm.Seconds[len(warm.Seconds)-1] * float64(time.Second))
+		steps[i] = int(min(max(s.turn/max(last, 1), 1), 1000))
+	}
+	allocated := make([][]float64, len(contenders))
+	for round := range s.rounds {
+		for i, c := range contenders {
+			if err := sleep(ctx, s.pause); err != nil {
+				return nil, err
+			}
+			r, err := c.run(steps[i])
+			if err != nil {
+				return nil, fmt.Errorf("%s: %w", c.name(), err)
+			}
+			results[i].seconds = append(results[i].seconds, median(r.Seconds))
+			allocated[i] = append(allocated[i], float64(r.Allocated)/float64(len(r.Seconds)))
+			results[i].last = r
+			fmt.Fprintf(s.log, "  round %d/%d  %s: %.4g s\n", round+1, s.rounds, c.name(), median(r.Seconds))
+		}
+	}
+	for i := range results {
+		results[i].allocated = median(allocated[i])
+	}
+	return results, nil
+}
+
+func sleep(ctx context.Context, d time.Duration) error {
+	if d > 0 {
+		timer := time.NewTimer(d)
+		defer timer.Stop()
+		select {
+		case <-ctx.Done():
+		case <-timer.C:
+		}
+	}
+	return ctx.Err()
+}
+
+// local is a contender in this process.
+type local struct {
+	label   string
+	prepare func() // before each step, not timed; may be nil
+	step    func() error
+}
+
+func (l local) name() string { return l.label }
+func (l local) close() error { return nil }
+
+// run times each step, and counts what all of them allocate.
+func (l local) run(steps int) (report, error) {
+	r := report{Seconds: make([]float64, 0, steps)}
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	for range steps {
+		if l.prepare != nil {
+			l.prepare()
+		}
+		start := time.Now()
+		if err := l.step(); err != nil {
+			return report{}, err
+		}
+		r.Seconds = append(r.Seconds, time.Since(start).Seconds())
+	}
+	runtime.ReadMemStats(&after)
+	r.Allocated = after.TotalAlloc - before.TotalAlloc
+	return r, nil
+}

@@ -1,0 +1,97 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+)
+
+// torchSetup is one way to run PyTorch.
+type torchSetup struct {
+	python string
+	mode   string // eager or compiled
+}
+
+// torchSetups are the ways to compare with, none without -peers.
+func (s settings) torchSetups(modes ...string) []torchSetup {
+	var all []torchSetup
+	for _, python := range s.pythons {
+		for _, mode := range modes {
+			if s.peers && !s.profiled {
+				all = append(all, torchSetup{python, mode})
+			}
+		}
+	}
+	return all
+}
+
+// startTorch starts each setup on the job that names and describes a case. One
+// that cannot run is left out with a note: a peer is never required.
+func startTorch(ctx context.Context, s settings, setups []torchSetup, benchmark string, theCase any) []contender {
+	var contenders []contender
+	for _, t := range setups {
+		p, err := t.start(ctx, s, benchmark, theCase)
+		if err != nil {
+			s.note("  no comparison with PyTorch (%s): %v", t.mode, err)
+			continue
+		}
+		s.note("  %s: %s", p.label, p.info)
+		contenders = append(contenders, p)
+	}
+	return contenders
+}
+
+// start starts the setup with as many threads as serve it best: one may beat
+// all on a step so short that threads have to wait for each other.
+func (t torchSetup) start(ctx context.Context, s settings, benchmark string, theCase any) (*process, error) {
+	best, time, err := t.startThreads(ctx, s, benchmark, theCase, runtime.GOMAXPROCS(0))
+	if err != nil || runtime.GOMAXPROCS(0) == 1 || time > 0.5 {
+		return best, err
+	}
+	one, oneTime, err := t.startThreads(ctx, s, benchmark, theCase, 1)
+	if err != nil {
+		return best, nil
+	}
+	if oneTime < time {
+		best, one = one, best
+	}
+	one.close()
+	return best, nil
+}
+
+// startThreads starts the setup and returns the seconds of a step.
+func (t torchSetup) startThreads(ctx context.Context, s settings, benchmark string, theCase any, threads int) (*process, float64, error) {
+	env := append(s.openBLASEnv(), fmt.Sprint("OMP_NUM_THREADS=", threads))
+	p, err := startPeer(ctx, benchmark+"_torch", t.python, "torch_step.py", env,
+		map[string]any{"subject": benchmark, "mode": t.mode, "threads": threads, "case": theCase})
+	if err != nil {
+		return nil, 0, err
+	}
+	p.label += "_" + p.version + "_" + t.mode
+	_, err = p.run(2)
+	var r report
+	if err == nil {
+		r, err = p.run(3)
+	}
+	if err != nil {
+		p.close()
+		return nil, 0, err
+	}
+	return p, median(r.Seconds), nil
+}
+
+// openBLASEnv makes a PyTorch that uses the system's OpenBLAS, as Debian's
+// does, use its fastest build and kernels. Others ignore it.
+func (s settings) openBLASEnv() []string {
+	var env []string
+	if dirs, _ := filepath.Glob("/usr/lib/*/openblas-openmp"); len(dirs) > 0 {
+		env = append(env, "LD_LIBRARY_PATH="+strings.TrimSuffix(dirs[0]+":"+os.Getenv("LD_LIBRARY_PATH"), ":"))
+	}
+	if s.coreType != "" {
+		env = append(env, "OPENBLAS_CORETYPE="+s.coreType)
+	}
+	return env
+}

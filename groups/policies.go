@@ -34,9 +34,11 @@ func MinGPTPolicy() Policy {
 }
 
 // MegatronPolicy is Megatron-LM's default: biases and parameters of rank 1 are
-// exempt, which for a GPT model leaves matrices and embeddings to decay.
+// exempt, which for a GPT model leaves matrices and embeddings to decay. Its
+// option apply_wd_to_qk_layernorm is two overrides that send
+// graph.QueryNormGain and graph.KeyNormGain to Decay.
 func MegatronPolicy() Policy {
-	const source = "NVIDIA/Megatron-LM megatron/core/optimizer: no decay if the name ends in .bias or the rank is 1"
+	const source = "NVIDIA/Megatron-LM@0044db1 megatron/core/optimizer, get_standard_config_overrides: no decay if the name ends in .bias or the rank is 1"
 	return twoGroups("megatron", source,
 		Rule{Class: graph.ClassMatrix, Group: Decay, Why: "rank 2, not a bias"},
 		Rule{Class: graph.ClassEmbedding, Group: Decay, Why: "rank 2, not a bias"},

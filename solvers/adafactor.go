@@ -115,7 +115,7 @@ func NewAdafactor(gs *groups.Groups, opts ...AdafactorOption) (*Adafactor, error
 func (a *Adafactor) moments() []string { return []string{"exp_avg", "exp_avg_sq"} }
 
 func (a *Adafactor) hyper(step int, g *groups.Group) (hyper, error) {
-	h, _, err := a.common.hyper(step, g)
+	h, _, err := a.scheduled(step, g)
 	if err != nil {
 		return h, err
 	}
@@ -163,8 +163,7 @@ func adafactor[T kernel.Float](a *Adafactor, b *buffers[T], h hyper, scale, beta
 		for i := lo; i < hi; i++ {
 			g := gs * b.g[i]
 			v[i] = b2*v[i] + c2*(g*g+gradEps)
-			y := float64(g) / math.Sqrt(float64(v[i]))
-			sum += y * y
+			sum += float64(g * g / v[i]) // y^2
 		}
 		a.partial[lo/piece] = sum
 	})

@@ -93,7 +93,7 @@ func WithBetas(beta1, beta2 float64) AdamWOption {
 
 // WithEps sets what is added to the root of the second moment. The default is
 // 1e-8. With 0, which is permitted, a parameter whose gradients were all zero
-// cannot be stepped, and every step is rehearsed, which costs another pass.
+// cannot be stepped, and every step is rehearsed on a copy of the parameter.
 func WithEps(eps float64) AdamWOption { return adamWOnly(func(a *AdamW) { a.eps = eps }) }
 
 // WithAMSGrad divides by the largest second moment so far instead of the
@@ -178,7 +178,7 @@ func (a *AdamW) moments() []string {
 }
 
 func (a *AdamW) hyper(step int, g *groups.Group) (hyper, error) {
-	h, s, err := a.common.hyper(step, g)
+	h, s, err := a.scheduled(step, g)
 	if err != nil {
 		return h, err
 	}

@@ -34,6 +34,26 @@ func TestStockAdamWTrainsNothing(t *testing.T) {
 	assert.Equal(t, []float64{1, 1, 1}, elements(w.Value()))
 }
 
+// What decoupling is held against: Gorgonia's Adam with L2 goes through its
+// moments, so that where gradients vanish the step is lr, whatever lambda.
+func TestStockAdamCouplesL2(t *testing.T) {
+	stock := func(l2 float64, start []float64, steps int, grad func([]float64, int) []float64) []float64 {
+		b := newBench(t)
+		p := b.add("w", graph.Bias, float64s([]int{len(start)}, start...))
+		s := gorgonia.NewAdamSolver(gorgonia.WithLearnRate(1e-2), gorgonia.WithL2Reg(l2))
+		for step := range steps {
+			p.set(grad(p.weights(), step+1)...)
+			require.NoError(t, s.Step(b.list()))
+		}
+		return p.weights()
+	}
+	start := []float64{1, -2, 0.25}
+	assert.InDeltaSlice(t, []float64{0.990000000167, -1.990000000019, 0.259999999862}, stock(0.1, start, 1, quadratic), 1e-12)
+	assert.InDeltaSlice(t, []float64{0.950089171384, -1.950017952104, 0.299758142766}, stock(0.1, start, 5, quadratic), 1e-12)
+	assert.InDelta(t, 0.990000001, stock(0.1, []float64{1}, 1, noGrad)[0], 1e-12)
+	assert.InDelta(t, 0.990099, stock(1e-6, []float64{1}, 1, noGrad)[0], 1e-6)
+}
+
 // onePair is a bench with a decayed and an exempt parameter, float64.
 func onePair(t *testing.T) *bench {
 	b := newBench(t)

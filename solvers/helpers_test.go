@@ -101,10 +101,3 @@ func (b *bench) split(p groups.Policy) *groups.Groups {
 	require.NoError(b.t, err)
 	return gs
 }
-
-// single is a bench with one decayed parameter w.
-func single(t *testing.T, start *tensor.Dense, opts ...any) (*pair, *bench) {
-	t.Helper()
-	b := newBench(t)
-	return b.add("w", graph.Bias, start), b
-}

@@ -39,8 +39,8 @@ func (c *core) validate() error {
 	return nil
 }
 
-// hyper fills the learning rate and lambda, and returns the schedule's factor.
-func (c *common) hyper(step int, g *groups.Group) (h hyper, s float64, err error) {
+// scheduled fills the learning rate and lambda, and returns the schedule's factor.
+func (c *common) scheduled(step int, g *groups.Group) (h hyper, s float64, err error) {
 	s = c.schedule.At(step)
 	d := c.decaySchedule.At(step)
 	if !(s >= 0 && s < math.Inf(1)) || !(d >= 0 && d < math.Inf(1)) {

@@ -7,6 +7,7 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"gorgonia.org/gorgonia"
 
 	"github.com/gorget/gorget/graph"
 	"github.com/gorget/gorget/groups"
@@ -22,13 +23,11 @@ func newAdamW(t *testing.T, b *bench, opts ...solvers.AdamWOption) *solvers.Adam
 }
 
 // descend takes steps with the gradient that grad computes from the weights.
-func descend(t *testing.T, s interface {
-	Steps() int
-}, step func() error, p *pair, steps int, grad func(w []float64, t int) []float64) []float64 {
+func descend(t *testing.T, s stateful, p *pair, steps int, grad func(w []float64, t int) []float64) []float64 {
 	t.Helper()
 	for range steps {
 		p.set(grad(p.weights(), s.Steps()+1)...)
-		require.NoError(t, step())
+		require.NoError(t, s.Step([]gorgonia.ValueGrad{p}))
 	}
 	return p.weights()
 }
@@ -39,7 +38,7 @@ func run(t *testing.T, start []float64, steps int, grad func(w []float64, t int)
 	b := newBench(t)
 	p := b.add("w", graph.Bias, float64s([]int{len(start)}, start...))
 	s := newAdamW(t, b, opts...)
-	return descend(t, s, func() error { return s.Step(b.list()) }, p, steps, grad)
+	return descend(t, s, p, steps, grad)
 }
 
 func noGrad(w []float64, _ int) []float64 { return make([]float64, len(w)) }
@@ -222,7 +221,7 @@ func TestGroupSettingsOverrideTheSolver(t *testing.T) {
 	require.NoError(t, err)
 	s, err := solvers.NewAdamW(gs, solvers.WithLR(0.25))
 	require.NoError(t, err)
-	got := descend(t, s, func() error { return s.Step(b.list()) }, p, 10, quadratic)
+	got := descend(t, s, p, 10, quadratic)
 	want := run(t, start, 10, quadratic, solvers.WithLR(0.125), solvers.WithWeightDecay(0.2), solvers.WithBetas(0.8, 0.7), solvers.WithEps(1e-3))
 	assert.Equal(t, want, got)
 }

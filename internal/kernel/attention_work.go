@@ -37,12 +37,13 @@ func (w *attnWork[T]) begin(s *AttentionShape) {
 }
 
 // drop applies dropout to the columns [a,e) of the strip at row r of a tile
-// that begins with key j0; row is the strip's first among the (B,H,T) rows.
+// that begins with key j0; row is the strip's first among the (B,H,T) rows. It
+// takes whole groups of the mask, the fast path: around [a,e) nothing counts.
 func (w *attnWork[T]) drop(s *AttentionShape, tile []T, r, rows, row, j0, a, e int) {
 	if w.mask == nil {
 		return
 	}
-	a = a / dropoutGroup * dropoutGroup
+	a, e = a/dropoutGroup*dropoutGroup, roundUp(e, dropoutGroup)
 	groups := ceilDiv(s.keys(), dropoutGroup) // of a row
 	for i := 0; i < rows; i++ {
 		x := tile[(r+i)*attnLd+a : (r+i)*attnLd+e]

@@ -573,6 +573,76 @@ end:
 	VZEROUPPER
 	RET
 
+// func rotateHalfAVX2(dst []float32, lddst int, src []float32, ldsrc int, rows int, D int, cos []float32, sin []float32, sign float32)
+// Requires: AVX, FMA3
+TEXT ·rotateHalfAVX2(SB), NOSPLIT, $0-132
+	MOVQ         dst_base+0(FP), SI
+	MOVQ         lddst+24(FP), DI
+	SHLQ         $0x02, DI
+	MOVQ         src_base+32(FP), R8
+	MOVQ         ldsrc+56(FP), R9
+	SHLQ         $0x02, R9
+	MOVQ         rows+64(FP), AX
+	MOVQ         D+72(FP), CX
+	MOVQ         CX, DX
+	ANDQ         $0x07, DX
+	SUBQ         DX, CX
+	MOVQ         D+72(FP), R10
+	MOVQ         cos_base+80(FP), R11
+	MOVQ         sin_base+104(FP), R12
+	VBROADCASTSS sign+128(FP), Y0
+	MOVQ         DX, BX
+	SHLQ         $0x02, BX
+	LEAQ         vectorMasks<>+32(SB), R13
+	SUBQ         BX, R13
+	VMOVUPS      (R13), Y1
+
+row:
+	LEAQ (SI)(R10*4), R13
+	LEAQ (R8)(R10*4), R14
+	XORQ BX, BX
+	CMPQ BX, CX
+	JEQ  tail
+
+column:
+	VMOVUPS     (R8)(BX*4), Y2
+	VMOVUPS     (R14)(BX*4), Y3
+	VMOVUPS     (R11)(BX*4), Y4
+	VMOVUPS     (R12)(BX*4), Y5
+	VMULPS      Y0, Y5, Y5
+	VMULPS      Y2, Y5, Y6
+	VMULPS      Y3, Y5, Y5
+	VFMSUB213PS Y5, Y4, Y2
+	VFMADD213PS Y6, Y4, Y3
+	VMOVUPS     Y2, (SI)(BX*4)
+	VMOVUPS     Y3, (R13)(BX*4)
+	ADDQ        $0x08, BX
+	CMPQ        BX, CX
+	JNE         column
+
+tail:
+	TESTQ       DX, DX
+	JZ          end
+	VMASKMOVPS  (R8)(BX*4), Y1, Y2
+	VMASKMOVPS  (R14)(BX*4), Y1, Y3
+	VMASKMOVPS  (R11)(BX*4), Y1, Y4
+	VMASKMOVPS  (R12)(BX*4), Y1, Y5
+	VMULPS      Y0, Y5, Y5
+	VMULPS      Y2, Y5, Y6
+	VMULPS      Y3, Y5, Y5
+	VFMSUB213PS Y5, Y4, Y2
+	VFMADD213PS Y6, Y4, Y3
+	VMASKMOVPS  Y2, Y1, (SI)(BX*4)
+	VMASKMOVPS  Y3, Y1, (R13)(BX*4)
+
+end:
+	ADDQ DI, SI
+	ADDQ R9, R8
+	DECQ AX
+	JNE  row
+	VZEROUPPER
+	RET
+
 // func attnSoftmaxAVX512(x []float32, rows int, n int, factor float32, m []float32, l []float32, fall []float32)
 // Requires: AVX, AVX512DQ, AVX512F
 TEXT ·attnSoftmaxAVX512(SB), NOSPLIT, $0-120
@@ -997,5 +1067,73 @@ end:
 	ADDQ          R9, R8
 	DECQ          AX
 	JNE           row
+	VZEROUPPER
+	RET
+
+// func rotateHalfAVX512(dst []float32, lddst int, src []float32, ldsrc int, rows int, D int, cos []float32, sin []float32, sign float32)
+// Requires: AVX, AVX512F, BMI2
+TEXT ·rotateHalfAVX512(SB), NOSPLIT, $0-132
+	MOVQ         dst_base+0(FP), SI
+	MOVQ         lddst+24(FP), DI
+	SHLQ         $0x02, DI
+	MOVQ         src_base+32(FP), R8
+	MOVQ         ldsrc+56(FP), R9
+	SHLQ         $0x02, R9
+	MOVQ         rows+64(FP), AX
+	MOVQ         D+72(FP), CX
+	MOVQ         CX, DX
+	ANDQ         $0x0f, DX
+	SUBQ         DX, CX
+	MOVQ         D+72(FP), R10
+	MOVQ         cos_base+80(FP), R11
+	MOVQ         sin_base+104(FP), R12
+	VBROADCASTSS sign+128(FP), Z0
+	MOVL         $-1, BX
+	BZHIL        DX, BX, BX
+	KMOVW        BX, K1
+
+row:
+	LEAQ (SI)(R10*4), R13
+	LEAQ (R8)(R10*4), R14
+	XORQ BX, BX
+	CMPQ BX, CX
+	JEQ  tail
+
+column:
+	VMOVUPS     (R8)(BX*4), Z1
+	VMOVUPS     (R14)(BX*4), Z2
+	VMOVUPS     (R11)(BX*4), Z3
+	VMOVUPS     (R12)(BX*4), Z4
+	VMULPS      Z0, Z4, Z4
+	VMULPS      Z1, Z4, Z5
+	VMULPS      Z2, Z4, Z4
+	VFMSUB213PS Z4, Z3, Z1
+	VFMADD213PS Z5, Z3, Z2
+	VMOVUPS     Z1, (SI)(BX*4)
+	VMOVUPS     Z2, (R13)(BX*4)
+	ADDQ        $0x10, BX
+	CMPQ        BX, CX
+	JNE         column
+
+tail:
+	TESTQ       DX, DX
+	JZ          end
+	VMOVUPS.Z   (R8)(BX*4), K1, Z1
+	VMOVUPS.Z   (R14)(BX*4), K1, Z2
+	VMOVUPS.Z   (R11)(BX*4), K1, Z3
+	VMOVUPS.Z   (R12)(BX*4), K1, Z4
+	VMULPS      Z0, Z4, Z4
+	VMULPS      Z1, Z4, Z5
+	VMULPS      Z2, Z4, Z4
+	VFMSUB213PS Z4, Z3, Z1
+	VFMADD213PS Z5, Z3, Z2
+	VMOVUPS     Z1, K1, (SI)(BX*4)
+	VMOVUPS     Z2, K1, (R13)(BX*4)
+
+end:
+	ADDQ DI, SI
+	ADDQ R9, R8
+	DECQ AX
+	JNE  row
 	VZEROUPPER
 	RET

@@ -19,11 +19,14 @@ type attnLoops[T Float] struct {
 	// These work on rows of D elements that are ld apart.
 	copyRows func(dst []T, lddst int, src []T, ldsrc, rows, D int)
 	dotRows  func(dots, a []T, lda int, b []T, ldb, rows, D int)
+
+	rotateHalf func(dst []T, lddst int, src []T, ldsrc, rows, D int, cos, sin []T, sign T)
 }
 
 func portableAttnLoops[T Float]() attnLoops[T] {
 	return attnLoops[T]{attnSoftmaxLoop[T], attnProbabilitiesLoop[T], attnSoftmaxBackwardLoop[T],
-		attnTanhLoop[T], attnTanhBackwardLoop[T], attnScaleRowsLoop[T], copyRowsLoop[T], dotRowsLoop[T]}
+		attnTanhLoop[T], attnTanhBackwardLoop[T], attnScaleRowsLoop[T], copyRowsLoop[T], dotRowsLoop[T],
+		rotateHalfLoop[T]}
 }
 
 // float32 has an implementation per instruction set, float64 this one.

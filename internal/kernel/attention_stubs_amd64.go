@@ -44,6 +44,11 @@ func copyRowsAVX2(dst []float32, lddst int, src []float32, ldsrc int, rows int, 
 //go:noescape
 func dotRowsAVX2(dots []float32, a []float32, lda int, b []float32, ldb int, rows int, D int)
 
+// rotateHalfAVX2 is equivalent to rotateHalfLoop.
+//
+//go:noescape
+func rotateHalfAVX2(dst []float32, lddst int, src []float32, ldsrc int, rows int, D int, cos []float32, sin []float32, sign float32)
+
 // attnSoftmaxAVX512 is equivalent to attnSoftmaxLoop.
 //
 //go:noescape
@@ -83,3 +88,8 @@ func copyRowsAVX512(dst []float32, lddst int, src []float32, ldsrc int, rows int
 //
 //go:noescape
 func dotRowsAVX512(dots []float32, a []float32, lda int, b []float32, ldb int, rows int, D int)
+
+// rotateHalfAVX512 is equivalent to rotateHalfLoop.
+//
+//go:noescape
+func rotateHalfAVX512(dst []float32, lddst int, src []float32, ldsrc int, rows int, D int, cos []float32, sin []float32, sign float32)

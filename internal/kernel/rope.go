@@ -58,29 +58,47 @@ func RoPE[T Float](table *RoPETable[T], pairing RoPEPairing, inverse bool, past 
 		panic("kernel: RoPE: a position is outside the table")
 	}
 	rows := B * tokens
+	if heads == 0 {
+		return
+	}
 	if lddst < width || ldsrc < width || (rows > 0 && (len(dst) < (rows-1)*lddst+width || len(src) < (rows-1)*ldsrc+width)) {
 		panic("kernel: RoPE: a slice or its row stride is too short for the shape")
-	}
-	step, gap := 1, D/2 // from pair to pair, and within a pair
-	if pairing == RoPEInterleaved {
-		step, gap = 2, 1
 	}
 	var sign T = 1
 	if inverse {
 		sign = -1
 	}
-	ParallelRange(rows, max(1, 1<<14/width), func(lo, hi int) {
+	rotate := attnLoopsOf[T]().rotateHalf
+	if pairing == RoPEInterleaved {
+		rotate = rotatePairsLoop[T]
+	}
+	ParallelRange(rows, rowGrain(width), func(lo, hi int) {
 		for r := lo; r < hi; r++ {
 			at := (past + r%tokens) * (D / 2)
 			cos, sin := table.cos[at:at+D/2], table.sin[at:at+D/2]
-			for h := 0; h < heads; h++ {
-				in, out := src[r*ldsrc+h*D:][:D], dst[r*lddst+h*D:][:D]
-				for i, c := range cos {
-					s := sign * sin[i]
-					x, y := in[i*step], in[i*step+gap]
-					out[i*step], out[i*step+gap] = x*c-y*s, x*s+y*c
-				}
-			}
+			rotate(dst[r*lddst:], D, src[r*ldsrc:], D, heads, D/2, cos, sin, sign)
 		}
 	})
+}
+
+// rotateHalfLoop rotates the element pairs (i, i+D) of rows of 2 D elements.
+func rotateHalfLoop[T Float](dst []T, lddst int, src []T, ldsrc, rows, D int, cos, sin []T, sign T) {
+	for r := 0; r < rows; r++ {
+		in, out := src[r*ldsrc:][:2*D], dst[r*lddst:][:2*D]
+		for i, c := range cos[:D] {
+			x, y, s := in[i], in[D+i], sign*sin[i]
+			out[i], out[D+i] = x*c-y*s, x*s+y*c
+		}
+	}
+}
+
+// rotatePairsLoop rotates the element pairs (2i, 2i+1) of rows of 2 D elements.
+func rotatePairsLoop[T Float](dst []T, lddst int, src []T, ldsrc, rows, D int, cos, sin []T, sign T) {
+	for r := 0; r < rows; r++ {
+		in, out := src[r*ldsrc:][:2*D], dst[r*lddst:][:2*D]
+		for i, c := range cos[:D] {
+			x, y, s := in[2*i], in[2*i+1], sign*sin[i]
+			out[2*i], out[2*i+1] = x*c-y*s, x*s+y*c
+		}
+	}
 }

@@ -12,31 +12,40 @@ import (
 // TestRoPEIsAComplexRotation checks both pairings against x+iy times
 // exp(i*position*theta^(-2i/D)).
 func TestRoPEIsAComplexRotation(t *testing.T) {
+	eachImpl(t, func(t *testing.T) {
+		for D := 2; D <= 256; D += 2 {
+			for _, pairing := range []RoPEPairing{RoPEHalf, RoPEInterleaved} {
+				checkRoPE[float64](t, D, pairing, 1e-13)
+				checkRoPE[float32](t, D, pairing, 1e-6)
+			}
+		}
+	})
+}
+
+func checkRoPE[T Float](t *testing.T, D int, pairing RoPEPairing, tolerance float64) {
+	t.Helper()
 	const B, tokens, heads, past, theta = 2, 5, 3, 4, 10000.0
-	for _, D := range []int{2, 6, 16, 64} {
-		for _, pairing := range []RoPEPairing{RoPEHalf, RoPEInterleaved} {
-			const pad = 3
-			ld := heads*D + pad
-			src := normals[float64](rand.New(rand.NewPCG(1, uint64(D))), B*tokens*ld, 1)
-			dst := make([]float64, len(src))
-			RoPE(NewRoPETable[float64](past+tokens, D, theta), pairing, false, past, dst, ld, src, ld, B, tokens, heads)
-			for r := 0; r < B*tokens; r++ {
-				for h := 0; h < heads; h++ {
-					for i := 0; i < D/2; i++ {
-						x, y := r*ld+h*D+i, r*ld+h*D+i+D/2
-						if pairing == RoPEInterleaved {
-							x, y = r*ld+h*D+2*i, r*ld+h*D+2*i+1
-						}
-						angle := float64(past+r%tokens) * math.Pow(theta, -2*float64(i)/float64(D))
-						want := complex(src[x], src[y]) * cmplx.Exp(complex(0, angle))
-						require.InDelta(t, real(want), dst[x], 1e-13)
-						require.InDelta(t, imag(want), dst[y], 1e-13)
-					}
+	const pad = 3
+	ld := heads*D + pad
+	src := normals[T](rand.New(rand.NewPCG(1, uint64(D))), B*tokens*ld, 1)
+	dst := make([]T, len(src))
+	RoPE(NewRoPETable[T](past+tokens, D, theta), pairing, false, past, dst, ld, src, ld, B, tokens, heads)
+	for r := 0; r < B*tokens; r++ {
+		for h := 0; h < heads; h++ {
+			for i := 0; i < D/2; i++ {
+				x, y := r*ld+h*D+i, r*ld+h*D+i+D/2
+				if pairing == RoPEInterleaved {
+					x, y = r*ld+h*D+2*i, r*ld+h*D+2*i+1
 				}
-				for p := r*ld + heads*D; p < (r+1)*ld; p++ {
-					require.Zero(t, dst[p], "wrote beyond the heads")
+				angle := float64(past+r%tokens) * math.Pow(theta, -2*float64(i)/float64(D))
+				want := complex(float64(src[x]), float64(src[y])) * cmplx.Exp(complex(0, angle))
+				if !(math.Abs(real(want)-float64(dst[x])) <= tolerance && math.Abs(imag(want)-float64(dst[y])) <= tolerance) {
+					require.Failf(t, "differs", "D %d, row %d, head %d, pair %d: (%g,%g), want %g", D, r, h, i, dst[x], dst[y], want)
 				}
 			}
+		}
+		for p := r*ld + heads*D; p < (r+1)*ld; p++ {
+			require.Zero(t, dst[p], "wrote beyond the heads")
 		}
 	}
 }

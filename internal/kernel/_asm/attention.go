@@ -17,6 +17,7 @@ func attention() {
 		v.attnScaleRows()
 		v.copyRows()
 		v.dotRows()
+		v.rotateHalf()
 	}
 }
 

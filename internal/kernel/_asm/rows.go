@@ -96,3 +96,33 @@ func (v vector) dotRows() {
 	})
 	v.end()
 }
+
+// rotateHalf takes the halves of a row, D elements each, as x and y.
+func (v vector) rotateHalf() {
+	v.routine("rotateHalf", "(dst []float32, lddst int, src []float32, ldsrc, rows, D int, cos, sin []float32, sign float32)")
+	r := v.rows("dst src")
+	half := Load(Param("D"), GP64())
+	for _, name := range []string{"cos", "sin"} {
+		r.slices[name] = Load(Param(name).Base(), GP64())
+	}
+	for _, name := range r.names {
+		r.slices[name+"Y"] = GP64()
+	}
+	sign := v.broadcast("sign")
+	r.each(func() {
+		for _, name := range r.names {
+			LEAQ(Mem{Base: r.slices[name], Index: half, Scale: 4}, r.slices[name+"Y"])
+		}
+	}, func(a at) {
+		x, y, cos, sin := a.load("src"), a.load("srcY"), a.load("cos"), a.load("sin")
+		xSin, ySin := v.reg(), v.reg()
+		VMULPS(sign, sin, sin)
+		VMULPS(x, sin, xSin)
+		VMULPS(y, sin, ySin)
+		VFMSUB213PS(ySin, cos, x)
+		VFMADD213PS(xSin, cos, y)
+		a.store(x, "dst")
+		a.store(y, "dstY")
+	}, func() {})
+	v.end()
+}

@@ -33,6 +33,9 @@ type assignment struct {
 // override matches nothing ([ErrUnusedOverride]), or if a group stays empty
 // that the policy does not permit to ([ErrEmptyGroup]).
 func Split(params *graph.Params, policy Policy, overrides ...Rule) (*Groups, error) {
+	if params == nil {
+		return nil, errors.New("groups: params = nil, want graph.Params")
+	}
 	if err := policy.Validate(); err != nil {
 		return nil, err
 	}
@@ -109,6 +112,9 @@ func agreed(p *graph.Param, rules []Rule, level int) (found Rule, ok bool, err e
 // exactly one of them ([ErrNotInOneGroup], listing the names), and no frozen or
 // foreign one. The groups are copied.
 func New(params *graph.Params, list []Group) (*Groups, error) {
+	if params == nil {
+		return nil, errors.New("groups: params = nil, want graph.Params")
+	}
 	gs := newGroups("by hand", "", params)
 	seen := map[string]bool{}
 	for _, g := range list {

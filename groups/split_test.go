@@ -177,6 +177,13 @@ func TestSplitRefuses(t *testing.T) {
 	require.ErrorIs(t, err, groups.ErrEmptyGroup)
 }
 
+func TestNilParamsAreRefused(t *testing.T) {
+	_, err := groups.Split(nil, groups.GPT2Policy())
+	require.ErrorContains(t, err, "params = nil")
+	_, err = groups.New(nil, nil)
+	require.ErrorContains(t, err, "params = nil")
+}
+
 func TestSettingsValidate(t *testing.T) {
 	v := groups.Value
 	require.NoError(t, groups.Settings{}.Validate())

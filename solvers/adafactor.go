@@ -89,7 +89,10 @@ func NewAdafactor(gs *groups.Groups, opts ...AdafactorOption) (*Adafactor, error
 		return nil, err
 	}
 	a.core = c
-	for _, o := range opts {
+	for i, o := range opts {
+		if o == nil {
+			return nil, nilOption(i)
+		}
 		o.setAdafactor(a)
 	}
 	if err := inRange("beta1", a.beta1, 1); err != nil {

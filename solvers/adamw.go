@@ -133,7 +133,10 @@ func NewAdamW(gs *groups.Groups, opts ...AdamWOption) (*AdamW, error) {
 		return nil, err
 	}
 	a.core = c
-	for _, o := range opts {
+	for i, o := range opts {
+		if o == nil {
+			return nil, nilOption(i)
+		}
 		o.setAdamW(a)
 	}
 	if err := a.validate(); err != nil {

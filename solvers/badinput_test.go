@@ -76,9 +76,18 @@ func TestConstructorsRefuse(t *testing.T) {
 	_, err = solvers.NewAdafactor(own)
 	assert.ErrorContains(t, err, "group g sets beta2 or eps")
 
+	_, err = solvers.NewAdamW(gs, solvers.WithLR(1), nil)
+	assert.ErrorContains(t, err, "option 1 = nil")
+	_, err = solvers.NewAdafactor(gs, nil)
+	assert.ErrorContains(t, err, "option 0 = nil")
+	_, err = solvers.NewGrouped(gs, nil)
+	assert.ErrorContains(t, err, "newSolver = nil")
+
 	sgd := func(*groups.Group) (gorgonia.Solver, error) { return gorgonia.NewVanillaSolver(), nil }
 	_, err = solvers.NewGrouped(nil, sgd)
 	assert.ErrorContains(t, err, "groups = nil")
+	_, err = solvers.NewGrouped(gs, sgd, nil)
+	assert.ErrorContains(t, err, "option 0 = nil")
 	_, err = solvers.NewGrouped(gs, sgd, solvers.WithClipGlobalNorm(nan))
 	assert.ErrorContains(t, err, "clip norm = NaN")
 	_, err = solvers.NewGrouped(gs, func(*groups.Group) (gorgonia.Solver, error) { return nil, errors.New("no money") })

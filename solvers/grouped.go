@@ -32,8 +32,14 @@ func NewGrouped(gs *groups.Groups, newSolver func(*groups.Group) (gorgonia.Solve
 	if err != nil {
 		return nil, err
 	}
+	if newSolver == nil {
+		return nil, errors.New("solvers: newSolver = nil, want a function that makes a solver for a group")
+	}
 	s := &Grouped{table: t, grad: gradConfig{scale: 1}, seen: map[any]*slot{}}
-	for _, o := range opts {
+	for i, o := range opts {
+		if o == nil {
+			return nil, nilOption(i)
+		}
 		o.setGrouped(s)
 	}
 	if err := s.grad.validate(); err != nil {

@@ -94,6 +94,8 @@ func WithClipGlobalNorm(maxNorm float64) GradOption {
 // default is 1.
 func WithGradScale(scale float64) GradOption { return func(c *gradConfig) { c.scale = scale } }
 
+func nilOption(i int) error { return errors.Errorf("solvers: option %d = nil, want an option", i) }
+
 func (c *gradConfig) validate() error {
 	if c.clipping && !(c.clip > 0 && c.clip < math.Inf(1)) {
 		return errors.Errorf("solvers: clip norm = %v, want 0 < norm < inf", c.clip)

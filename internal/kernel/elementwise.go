@@ -1,7 +1,5 @@
 package kernel
 
-import "unsafe"
-
 // Add sets dst = a + b. dst may be a or b.
 func Add[T Float](dst, a, b []T) {
 	checkLen("Add", len(dst), a, b)
@@ -35,23 +33,6 @@ func Fill[T Float](dst []T, value T) {
 		}
 	})
 }
-
-// StreamCopy copies x to dst past the caches, where the processor can: the
-// fastest copy of what is far larger than them, and so the yardstick of what
-// memory allows.
-func StreamCopy[T Float](dst, x []T) {
-	const line = 64
-	checkLen("StreamCopy", len(dst), x)
-	head := 0
-	for ; head < len(dst) && uintptr(unsafe.Pointer(&dst[head]))%line != 0; head++ {
-		dst[head] = x[head]
-	}
-	loop := loopsOf[T]().streamCopy
-	dst, x = dst[head:], x[head:]
-	ParallelRange(len(dst), grain, func(lo, hi int) { loop(dst[lo:hi], x[lo:hi]) })
-}
-
-func copyLoop[T Float](dst, x []T) { copy(dst, x[:len(dst)]) }
 
 func addLoop[T Float](dst, a, b []T) {
 	a, b = a[:len(dst)], b[:len(dst)]

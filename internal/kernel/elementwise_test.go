@@ -28,8 +28,6 @@ func testElementwise(t *testing.T) {
 		require.Equal(t, scaled, dst, "Scale n = %d", n)
 		Axpy(dst, 0.5, b)
 		requireClose(t, axpy, dst, 1e-7, "Axpy n = %d", n)
-		StreamCopy(dst, b)
-		require.Equal(t, b, dst, "StreamCopy n = %d", n)
 		Fill(dst, 7)
 		require.Equal(t, 7*float64(n), Sum(dst), "Fill n = %d", n)
 		require.True(t, intact(), "n = %d", n)

@@ -8,8 +8,6 @@ type loops[T Float] struct {
 	add   func(dst, a, b []T)
 	scale func(dst []T, alpha T, x []T)
 	axpy  func(dst []T, alpha T, x []T)
-	// streamCopy's dst begins at a multiple of 64 bytes.
-	streamCopy func(dst, x []T)
 
 	sum        func(x []T) float64
 	sumSquares func(x []T) float64
@@ -52,8 +50,6 @@ func portableLoops[T Float]() loops[T] {
 		add:   addLoop[T],
 		scale: scaleLoop[T],
 		axpy:  axpyLoop[T],
-
-		streamCopy: copyLoop[T],
 
 		sum:        sumLoop[T],
 		sumSquares: sumSquaresLoop[T],

@@ -14,8 +14,6 @@ func loopsAVX2() loops[float32] {
 		scale: scaleAVX2,
 		axpy:  axpyAVX2,
 
-		streamCopy: streamCopyAVX2,
-
 		sum:        sumAVX2,
 		sumSquares: sumSquaresAVX2,
 		maxAbs:     maxAbsAVX2,
@@ -57,8 +55,6 @@ func loopsAVX512() loops[float32] {
 		add:   addAVX512,
 		scale: scaleAVX512,
 		axpy:  axpyAVX512,
-
-		streamCopy: streamCopyAVX512,
 
 		sum:        sumAVX512,
 		sumSquares: sumSquaresAVX512,

@@ -31,7 +31,6 @@ func runVec(rows, cols int, operand func(n int) []float32) map[string]any {
 	matrixResult("Add", func(y []float32) { Add(y, x, dy) })
 	matrixResult("Scale", func(y []float32) { Scale(y, 3, x) })
 	matrixResult("Axpy", func(y []float32) { Axpy(y, 3, x) })
-	matrixResult("StreamCopy", func(y []float32) { StreamCopy(y, x) })
 	matrixResult("AddBias", func(y []float32) { AddBias(y, gain, rows, cols) })
 	matrixResult("Exp", func(y []float32) { Exp(y, x) })
 	for _, a := range activations {

@@ -197,57 +197,6 @@ done:
 	VZEROUPPER
 	RET
 
-// func streamCopyAVX2(dst []float32, x []float32)
-// Requires: AVX, MMX+
-TEXT ·streamCopyAVX2(SB), NOSPLIT, $0-48
-	MOVQ dst_base+0(FP), CX
-	MOVQ x_base+24(FP), DX
-	MOVQ dst_len+8(FP), BX
-	XORQ AX, AX
-	SUBQ $0x00000020, BX
-	JLT  loopEnd
-
-loop:
-	VMOVUPS  (DX)(AX*4), Y0
-	VMOVNTPS Y0, (CX)(AX*4)
-	VMOVUPS  32(DX)(AX*4), Y0
-	VMOVNTPS Y0, 32(CX)(AX*4)
-	VMOVUPS  64(DX)(AX*4), Y0
-	VMOVNTPS Y0, 64(CX)(AX*4)
-	VMOVUPS  96(DX)(AX*4), Y0
-	VMOVNTPS Y0, 96(CX)(AX*4)
-	ADDQ     $0x00000020, AX
-	SUBQ     $0x00000020, BX
-	JGE      loop
-
-loopEnd:
-	ADDQ $0x00000020, BX
-	SUBQ $0x00000008, BX
-	JLT  singleEnd
-
-single:
-	VMOVUPS  (DX)(AX*4), Y0
-	VMOVNTPS Y0, (CX)(AX*4)
-	ADDQ     $0x00000008, AX
-	SUBQ     $0x00000008, BX
-	JGE      single
-
-singleEnd:
-	ADDQ       $0x00000008, BX
-	TESTQ      BX, BX
-	JZ         done
-	SHLQ       $0x02, BX
-	LEAQ       vectorMasks<>+32(SB), SI
-	SUBQ       BX, SI
-	VMOVUPS    (SI), Y0
-	VMASKMOVPS (DX)(AX*4), Y0, Y1
-	VMASKMOVPS Y1, Y0, (CX)(AX*4)
-
-done:
-	SFENCE
-	VZEROUPPER
-	RET
-
 // func sumAVX2(x []float32) float64
 // Requires: AVX, AVX2, SSE2
 TEXT ·sumAVX2(SB), NOSPLIT, $0-32
@@ -4258,56 +4207,6 @@ singleEnd:
 	VMOVUPS     Z1, K1, (CX)(AX*4)
 
 done:
-	VZEROUPPER
-	RET
-
-// func streamCopyAVX512(dst []float32, x []float32)
-// Requires: AVX, AVX512F, BMI2, MMX+
-TEXT ·streamCopyAVX512(SB), NOSPLIT, $0-48
-	MOVQ dst_base+0(FP), CX
-	MOVQ x_base+24(FP), DX
-	MOVQ dst_len+8(FP), BX
-	XORQ AX, AX
-	SUBQ $0x00000040, BX
-	JLT  loopEnd
-
-loop:
-	VMOVUPS  (DX)(AX*4), Z0
-	VMOVNTPS Z0, (CX)(AX*4)
-	VMOVUPS  64(DX)(AX*4), Z0
-	VMOVNTPS Z0, 64(CX)(AX*4)
-	VMOVUPS  128(DX)(AX*4), Z0
-	VMOVNTPS Z0, 128(CX)(AX*4)
-	VMOVUPS  192(DX)(AX*4), Z0
-	VMOVNTPS Z0, 192(CX)(AX*4)
-	ADDQ     $0x00000040, AX
-	SUBQ     $0x00000040, BX
-	JGE      loop
-
-loopEnd:
-	ADDQ $0x00000040, BX
-	SUBQ $0x00000010, BX
-	JLT  singleEnd
-
-single:
-	VMOVUPS  (DX)(AX*4), Z0
-	VMOVNTPS Z0, (CX)(AX*4)
-	ADDQ     $0x00000010, AX
-	SUBQ     $0x00000010, BX
-	JGE      single
-
-singleEnd:
-	ADDQ      $0x00000010, BX
-	TESTQ     BX, BX
-	JZ        done
-	MOVL      $-1, SI
-	BZHIL     BX, SI, SI
-	KMOVW     SI, K1
-	VMOVUPS.Z (DX)(AX*4), K1, Z0
-	VMOVUPS   Z0, K1, (CX)(AX*4)
-
-done:
-	SFENCE
 	VZEROUPPER
 	RET
 

@@ -19,11 +19,6 @@ func scaleAVX2(dst []float32, alpha float32, x []float32)
 //go:noescape
 func axpyAVX2(dst []float32, alpha float32, x []float32)
 
-// streamCopyAVX2 is equivalent to streamCopyLoop.
-//
-//go:noescape
-func streamCopyAVX2(dst []float32, x []float32)
-
 // sumAVX2 is equivalent to sumLoop.
 //
 //go:noescape
@@ -178,11 +173,6 @@ func scaleAVX512(dst []float32, alpha float32, x []float32)
 //
 //go:noescape
 func axpyAVX512(dst []float32, alpha float32, x []float32)
-
-// streamCopyAVX512 is equivalent to streamCopyLoop.
-//
-//go:noescape
-func streamCopyAVX512(dst []float32, x []float32)
 
 // sumAVX512 is equivalent to sumLoop.
 //

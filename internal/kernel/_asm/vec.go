@@ -12,7 +12,6 @@ func vec() {
 		v.add()
 		v.scale()
 		v.axpy()
-		v.streamCopy()
 
 		v.sum()
 		v.sumSquares()
@@ -72,21 +71,6 @@ func (v vector) axpy() {
 		VFMADD231PS(at.load("x"), alpha, y)
 		at.store(y, "dst")
 	})
-	v.end()
-}
-
-// streamCopy stores past the caches.
-func (v vector) streamCopy() {
-	v.routine("streamCopy", "(dst, x []float32)")
-	v.each("dst x", 4, func(at at) {
-		x := at.load("x")
-		if at.mask == nil {
-			VMOVNTPS(x, at.address("dst"))
-		} else {
-			at.store(x, "dst")
-		}
-	})
-	SFENCE()
 	v.end()
 }
 

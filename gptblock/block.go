@@ -7,6 +7,7 @@ import (
 	"gorgonia.org/gorgonia"
 
 	"github.com/gorget/gorget/graph"
+	"github.com/gorget/gorget/internal/op"
 )
 
 // Block is one layer of a model: attention and an MLP, each a branch of the
@@ -131,16 +132,17 @@ func (c Config) residualInit(n int) graph.Init {
 // config with a PadToken needs.
 func (b *Block) Forward(x, ids *gorgonia.Node) (*gorgonia.Node, error) {
 	var f flow
-	a := f.through(x, b.AttnNorm)
+	n := f.through(x, b.AttnNorm)
+	a := f.through(f.attend(b.Attn, n, ids), b.AttnPost)
+	a = f.through(a, b.attnDrop...)
 	if b.Kind == BlockParallel {
-		m := f.through(f.through(a, b.MLP), b.mlpDrop...)
-		a = f.through(f.attend(b.Attn, a, ids), b.attnDrop...)
-		return f.add(f.add(x, m), a), f.err
+		m := f.through(f.through(n, b.MLP), b.mlpDrop...)
+		return f.do(op.Add(f.residual(x, m, n), a)), f.err
 	}
-	a = f.through(f.attend(b.Attn, a, ids), b.AttnPost)
-	x = f.add(x, f.through(a, b.attnDrop...))
-	m := f.through(x, b.MLPNorm, b.MLP, b.MLPPost)
-	x = f.add(x, f.through(m, b.mlpDrop...))
+	x = f.residual(x, a, n)
+	n = f.through(x, b.MLPNorm)
+	m := f.through(n, b.MLP, b.MLPPost)
+	x = f.residual(x, f.through(m, b.mlpDrop...), n)
 	return x, f.err
 }
 

@@ -43,10 +43,10 @@ func (f *flow) through(x *gorgonia.Node, layers ...Layer) *gorgonia.Node {
 	return x
 }
 
-// add is the residual connection.
-func (f *flow) add(x, branch *gorgonia.Node) *gorgonia.Node {
+// residual is x + branch, a branch that begins with norm.
+func (f *flow) residual(x, branch, norm *gorgonia.Node) *gorgonia.Node {
 	if f.err != nil {
 		return nil
 	}
-	return f.do(Residual(x, branch))
+	return f.do(op.Residual(x, branch, norm))
 }

@@ -28,8 +28,9 @@ type Model struct {
 
 // pass is a forward pass that the graph has.
 type pass struct {
-	hidden   *gorgonia.Node // (B,T,C)
-	routings []Routing      // of the layers with a mixture of experts
+	embedding *gorgonia.Node // (B,T,C), before dropout
+	hidden    *gorgonia.Node // (B,T,C)
+	routings  []Routing      // of the layers with a mixture of experts
 }
 
 // New creates the parameters of a model, in the order of the forward pass. On
@@ -103,9 +104,8 @@ func (m *Model) Hidden(ids *gorgonia.Node) (*gorgonia.Node, error) {
 		return nil, errors.Errorf("gptblock: T = %d, want T <= %d, the context", ids.Shape()[1], m.Config.Context)
 	}
 	var f flow
-	var p pass
-	x := f.do(m.Tokens.ForwardWith(ids, m.Positions)) // (B,T,C)
-	x = f.through(x, m.embedDrop)
+	p := pass{embedding: f.do(m.Tokens.ForwardWith(ids, m.Positions))} // (B,T,C)
+	x := f.through(p.embedding, m.embedDrop)
 	for i, b := range m.Blocks {
 		if f.err != nil {
 			break
@@ -134,14 +134,18 @@ func (m *Model) Loss(ids, targets *gorgonia.Node) (*gorgonia.Node, error) {
 		return nil, err
 	}
 	var f flow
-	loss := f.do(op.LinearCrossEntropy(h, m.Head.Node(), targets, m.head))
+	head := m.head
+	if m.Config.Tied {
+		head.Embedding = m.passes[ids].embedding
+	}
+	loss := f.do(op.LinearCrossEntropy(h, m.Head.Node(), targets, head))
 	if coef := m.Config.RouterLossCoef; coef > 0 {
 		var logits gorgonia.Nodes
 		for _, r := range m.passes[ids].routings {
 			logits = append(logits, r.Logits)
 		}
 		balance := f.do(BalanceLoss(m.Config.TopK, logits...))
-		loss = f.add(loss, f.do(op.Scale(balance, coef)))
+		loss = f.do(op.Add(loss, f.do(op.Scale(balance, coef))))
 	}
 	return loss, f.err
 }

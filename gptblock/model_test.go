@@ -4,6 +4,7 @@ import (
 	"context"
 	"math"
 	"runtime"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -232,4 +233,16 @@ func TestTokenOutsideOfTheVocabulary(t *testing.T) {
 	}
 	_, err := tr.prog.Step(context.Background(), noSolver{}, tr.feed)
 	require.ErrorContains(t, err, "ids[2] = 11, want 0 <= id < 11, the size of the vocabulary")
+}
+// Gorgonia's own additions are single-threaded and allocate: a GPT-2 must not
+// need any.
+func TestNoStockAdditions(t *testing.T) {
+	for name, c := range map[string]gptblock.Config{"gpt2": small(), "with dropout": everything()} {
+		tr := newTrainer(t, c, 2, 8)
+		for _, n := range tr.params.Graph().AllNodes() {
+			if n.Op() != nil {
+				require.False(t, strings.HasPrefix(n.Op().String(), "+"), "%s: %v", name, n)
+			}
+		}
+	}
 }

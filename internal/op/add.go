@@ -10,14 +10,21 @@ import (
 // Add is a + b of equal shapes, the residual connection. Gorgonia's own Add
 // allocates its result at each run.
 func Add(a, b *gorgonia.Node) (*gorgonia.Node, error) {
-	if a == nil {
-		return nil, errors.New("op: Add: a = nil, want a node")
-	}
-	if err := wantShape("Add", "b", b, a.Shape()...); err != nil {
+	s, err := addSpec("Add", a, b)
+	if err != nil {
 		return nil, err
 	}
-	s := spec{name: "Add", in: gorgonia.Nodes{a, b}, shape: a.Shape(), passes: true}
-	return build(s, &add[float32]{}, &add[float64]{})
+	return build(s, add[float32]{}, add[float64]{})
+}
+
+func addSpec(name string, a, b *gorgonia.Node) (spec, error) {
+	if a == nil {
+		return spec{}, errors.Errorf("op: %s: a = nil, want a node", name)
+	}
+	if err := wantShape(name, "b", b, a.Shape()...); err != nil {
+		return spec{}, err
+	}
+	return spec{name: name, in: gorgonia.Nodes{a, b}, shape: a.Shape(), passes: true}, nil
 }
 
 type add[T kernel.Float] struct{}

@@ -13,9 +13,10 @@ import (
 // buffer is where an op leaves one result: the value that the machine sees and
 // its elements. The storage is made at the first use and kept.
 type buffer[T kernel.Float] struct {
-	shape tensor.Shape // () for a scalar
-	value gorgonia.Value
-	data  []T
+	shape   tensor.Shape // () for a scalar
+	value   gorgonia.Value
+	data    []T
+	private bool // written at other times than by its own node: shares no memory
 }
 
 // slice gives the elements, to be fully written by the op on each run: stock

@@ -121,6 +121,46 @@ func opCases() []opCase {
 
 		{"Add", []arg{floatsOf(2, 3, 5), floatsOf(2, 3, 5)}, func(x gorgonia.Nodes) (*gorgonia.Node, error) { return Add(x[0], x[1]) }},
 		{"Add/twice the same", []arg{floatsOf(3, 5)}, func(x gorgonia.Nodes) (*gorgonia.Node, error) { return Add(x[0], x[0]) }},
+		{"Residual/LayerNorm", []arg{floatsOf(3, 5), floatsOf(5)}, func(x gorgonia.Nodes) (*gorgonia.Node, error) {
+			n, err := LayerNorm(x[0], x[1], nil, 1e-5)
+			if err != nil {
+				return nil, err
+			}
+			return Residual(x[0], gorgonia.Must(GELUTanh(n)), n)
+		}},
+		{"Residual/RMSNorm", []arg{floatsOf(3, 5), floatsOf(5)}, func(x gorgonia.Nodes) (*gorgonia.Node, error) {
+			n, err := RMSNorm(x[0], x[1], 1e-5)
+			if err != nil {
+				return nil, err
+			}
+			return Residual(x[0], gorgonia.Must(GELUTanh(n)), n)
+		}},
+		{"Residual/norm not in the branch", []arg{floatsOf(3, 5), floatsOf(5)}, func(x gorgonia.Nodes) (*gorgonia.Node, error) {
+			n, err := RMSNorm(x[0], x[1], 1e-5)
+			if err != nil {
+				return nil, err
+			}
+			y, err := Residual(x[0], gorgonia.Must(GELUTanh(x[0])), n)
+			if err != nil {
+				return nil, err
+			}
+			return Add(y, n)
+		}},
+		{"Residual/two of one norm", []arg{floatsOf(3, 5), floatsOf(5)}, func(x gorgonia.Nodes) (*gorgonia.Node, error) {
+			n, err := RMSNorm(x[0], x[1], 1e-5)
+			if err != nil {
+				return nil, err
+			}
+			a, err := Residual(x[0], gorgonia.Must(GELUTanh(n)), n)
+			if err != nil {
+				return nil, err
+			}
+			b, err := Residual(x[0], gorgonia.Must(SiLU(n)), n)
+			if err != nil {
+				return nil, err
+			}
+			return SwiGLU(a, b)
+		}},
 		{"Scale", []arg{floatsOf(3, 5)}, func(x gorgonia.Nodes) (*gorgonia.Node, error) { return Scale(x[0], -1.7) }},
 
 		{"Embedding/positions", []arg{idsOf(7, 2, 5), floatsOf(7, 3), floatsOf(6, 3)}, func(x gorgonia.Nodes) (*gorgonia.Node, error) {
@@ -157,6 +197,17 @@ func opCases() []opCase {
 			return CrossEntropy(x[0], x[1], LossOptions{Ignore: 3, ZLoss: .1})
 		}},
 		headCase("plain", []arg{floatsOf(2, 3, 5), floatsOf(7, 5), idsOf(7, 2, 3)}, HeadOptions{LossOptions: ignore}),
+		{"LinearCrossEntropy/tied", []arg{idsOf(7, 2, 3), floatsOf(7, 5), floatsOf(3, 5), idsOf(7, 2, 3)}, func(x gorgonia.Nodes) (*gorgonia.Node, error) {
+			e, err := Embedding(x[0], x[1], x[2], 1)
+			if err != nil {
+				return nil, err
+			}
+			l, err := LinearCrossEntropy(gorgonia.Must(GELUTanh(e)), x[1], x[3], HeadOptions{LossOptions: ignore, Embedding: e})
+			if err != nil {
+				return nil, err
+			}
+			return Scale(l, 3)
+		}},
 		headCase("all options", []arg{floatsOf(5, 3), floatsOf(4, 3), idsOf(5, 5)},
 			HeadOptions{LossOptions: LossOptions{Ignore: 4, ZLoss: .1}, LogitScale: .7, LogitSoftCap: 1.5}),
 

@@ -33,7 +33,7 @@ func Embedding(ids, table, positions *gorgonia.Node, scale float64) (*gorgonia.N
 		}
 		s.in = append(s.in, positions)
 	}
-	return build(s, &embedding[float32]{e}, &embedding[float64]{e})
+	return build(s, &embedding[float32]{embeddingShape: e}, &embedding[float64]{embeddingShape: e})
 }
 
 type embeddingShape struct {
@@ -42,7 +42,19 @@ type embeddingShape struct {
 	scale      float64
 }
 
-type embedding[T kernel.Float] struct{ embeddingShape }
+type embedding[T kernel.Float] struct {
+	embeddingShape
+	head   *head[T]      // whose gradient of the table this op adds to, nil if none
+	joined *gradients[T] // this op's gradients on the tape, if they hold the head's
+}
+
+// differentiate shares the head's gradient of the table. The head has been
+// differentiated before, if the cost depends on it.
+func (e *embedding[T]) differentiate(g *gradients[T]) {
+	if e.head != nil && e.head.early != nil {
+		g.of[1], e.joined = e.head.early.of[1], g
+	}
+}
 
 // y[b,t] = scale table[ids[b,t]] + positions[t]
 func (e *embedding[T]) forward(y []T, in *inputs[T]) error {
@@ -62,9 +74,13 @@ func (e *embedding[T]) forward(y []T, in *inputs[T]) error {
 
 // dtable[v] = scale sum of dy where ids = v, dpositions[t] = sum_b dy[b,t]
 func (e *embedding[T]) backward(d [][]T, dy, _ []T, in *inputs[T]) error {
-	kernel.EmbeddingBackward(d[1], dy, in.ids[0], e.v, e.c)
-	if e.scale != 1 {
-		kernel.Scale(d[1], T(e.scale), d[1])
+	if e.joined != nil && &e.joined.d[0] == &d[0] {
+		kernel.EmbeddingBackwardAdd(d[1], dy, in.ids[0], e.v, e.c)
+	} else {
+		kernel.EmbeddingBackward(d[1], dy, in.ids[0], e.v, e.c)
+		if e.scale != 1 {
+			kernel.Scale(d[1], T(e.scale), d[1])
+		}
 	}
 	if e.context > 0 {
 		used := e.t * e.c

@@ -25,6 +25,9 @@ type inputs[T kernel.Float] struct {
 	f   [][]T
 	ids [][]int32
 	tmp [][]int32 // ids of other integer types, converted
+	// more is, in a backward pass, a gradient of input 0 by another way, which
+	// is to be added; nil if there is none.
+	more []T
 }
 
 func newInputs[T kernel.Float](n int) inputs[T] {
@@ -54,6 +57,10 @@ type spec struct {
 	constant []int
 	// passes says that the gradient of each input is that of the result.
 	passes bool
+	// elsewhere lists the inputs whose gradient the op of another node adds to
+	// its own: on the tape this op hands none on. On the LispMachine, where
+	// gradients are added in place anyway, it does.
+	elsewhere []int
 }
 
 // output stands for the op's result in spec.reads.

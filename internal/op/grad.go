@@ -9,25 +9,33 @@ import (
 	"github.com/gorget/gorget/internal/kernel"
 )
 
-// eager is a function whose forward pass computes the gradients already, into
-// the buffers of the backward op that is given to it.
+// eager is a function that wants to know where its gradients on the tape go:
+// its forward pass computes them already, or it shares one with another op.
 type eager[T kernel.Float] interface{ differentiate(g *gradients[T]) }
 
-// DiffWRT tells which inputs get a gradient.
-func (f *forward[T]) DiffWRT(int) []bool { return f.wants }
+// joiner is a function that hands the gradient of its result to another op, see
+// join.go.
+type joiner interface{ join(grad *gorgonia.Node) }
+
+// DiffWRT tells which inputs get a gradient from this op.
+func (f *forward[T]) DiffWRT(int) []bool { return f.tape }
 
 // SymDiff adds the nodes of the gradients of in, given the gradient of out.
 func (f *forward[T]) SymDiff(in gorgonia.Nodes, out, grad *gorgonia.Node) (gorgonia.Nodes, error) {
 	grads := make(gorgonia.Nodes, len(in))
 	if f.spec.passes {
-		for i := range grads {
-			grads[i] = grad
+		for i, takes := range f.tape {
+			if takes {
+				grads[i] = grad
+			}
+		}
+		if j, ok := f.fn.(joiner); ok {
+			j.join(grad)
 		}
 		return grads, nil
 	}
-	b := &backward[T]{fn: f.fn, spec: f.spec, in: newInputs[T](len(in)), grads: newGradients(f)}
-	e, early := f.fn.(eager[T])
-	if early {
+	b := &backward[T]{fn: f.fn, spec: f.spec, in: newInputs[T](len(in)), grads: newGradients(f), first: slices.Index(f.tape, true)}
+	if e, ok := f.fn.(eager[T]); ok {
 		e.differentiate(b.grads)
 	}
 	children := make(gorgonia.Nodes, 0, len(f.spec.reads)+1)
@@ -39,18 +47,20 @@ func (f *forward[T]) SymDiff(in gorgonia.Nodes, out, grad *gorgonia.Node) (gorgo
 		}
 	}
 	children = append(children, grad)
-	first := slices.Index(f.wants, true)
-	b.base = newBase(f.name+"Backward", children, f.spec.in[first].Shape(), in[first].Type())
+	if f.joint.grad != nil {
+		children = append(children, f.joint.grad)
+	}
+	b.base = newBase(f.name+"Backward", children, in[b.first].Shape(), in[b.first].Type())
 	main, err := apply(b, children...)
 	if err != nil {
 		return nil, err
 	}
-	grads[first] = main
-	for i := first + 1; i < len(in); i++ {
-		if !f.wants[i] {
+	grads[b.first] = main
+	for i := b.first + 1; i < len(in); i++ {
+		if !f.tape[i] {
 			continue
 		}
-		g := &getter[T]{base: newBase(f.name+"Gradient", gorgonia.Nodes{main}, in[i].Shape(), in[i].Type()), of: &b.grads.of[i], early: early}
+		g := &getter[T]{base: newBase(f.name+"Gradient", gorgonia.Nodes{main}, in[i].Shape(), in[i].Type()), of: b.grads.of[i]}
 		if grads[i], err = apply(g, main); err != nil {
 			return nil, err
 		}
@@ -109,14 +119,14 @@ func gradOf[T kernel.Float](n *gorgonia.Node) ([]T, error) {
 // gradients are the buffers of the gradients of an op's inputs.
 type gradients[T kernel.Float] struct {
 	wants []bool
-	of    []buffer[T]
+	of    []*buffer[T]
 	d     [][]T
 }
 
 func newGradients[T kernel.Float](f *forward[T]) *gradients[T] {
-	g := &gradients[T]{wants: f.wants, of: make([]buffer[T], len(f.wants)), d: make([][]T, len(f.wants))}
-	for i, n := range f.spec.in {
-		g.of[i].shape = n.Shape()
+	g := &gradients[T]{wants: f.wants, d: make([][]T, len(f.wants))}
+	for _, n := range f.spec.in {
+		g.of = append(g.of, &buffer[T]{shape: n.Shape()})
 	}
 	return g
 }
@@ -143,8 +153,8 @@ func (leaf) SymDiff(in gorgonia.Nodes, _, _ *gorgonia.Node) (gorgonia.Nodes, err
 }
 
 // backward computes the gradients of all inputs of a function. Its inputs are
-// those that the spec lists in reads and, last, the gradient of the result;
-// its result is the first gradient.
+// those that the spec lists in reads, the gradient of the result and, if there
+// is one, the gradient to be added; its result is the first gradient.
 type backward[T kernel.Float] struct {
 	base
 	leaf
@@ -152,6 +162,7 @@ type backward[T kernel.Float] struct {
 	spec  spec
 	in    inputs[T]
 	grads *gradients[T]
+	first int // the gradient that is the result
 }
 
 // Do computes all gradients, into the op's own buffers.
@@ -168,22 +179,25 @@ func (b *backward[T]) Do(vs ...gorgonia.Value) (_ gorgonia.Value, err error) {
 			return nil, err
 		}
 	}
-	dy, err := floats[T](vs[len(vs)-1])
+	last := vs[len(b.spec.reads):]
+	dy, err := floats[T](last[0])
+	if err == nil && len(last) > 1 {
+		b.in.more, err = floats[T](last[1])
+	}
 	if err != nil {
 		return nil, errors.Wrap(err, "gradient")
 	}
 	if err := b.fn.backward(b.grads.slices(), dy, y, &b.in); err != nil {
 		return nil, err
 	}
-	return b.grads.of[slices.Index(b.grads.wants, true)].value, nil
+	return b.grads.of[b.first].value, nil
 }
 
 // getter hands out another gradient of the backward op, its only input.
 type getter[T kernel.Float] struct {
 	base
 	leaf
-	of    *buffer[T]
-	early bool // the forward pass computes it already
+	of *buffer[T]
 }
 
 // Do returns the gradient that the backward op has computed.

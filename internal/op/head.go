@@ -15,6 +15,10 @@ type HeadOptions struct {
 	LossOptions
 	LogitScale   float64 // 0 means 1
 	LogitSoftCap float64 // cap tanh(logit/cap); 0 means none
+	// Embedding is the node of the Embedding of which h is made and whose table
+	// is w. It saves time and memory to tell: the gradients of both uses are
+	// then computed in one buffer.
+	Embedding *gorgonia.Node
 }
 
 // LinearCrossEntropy is CrossEntropy of the logits LogitScale h W' of hidden
@@ -48,7 +52,11 @@ func LinearCrossEntropy(h, w, targets *gorgonia.Node, o HeadOptions) (*gorgonia.
 		return nil, errors.Errorf("op: %s: logit scale = %v and soft-cap = %v, want a number and one >= 0", name, o.LogitScale, o.LogitSoftCap)
 	}
 	s := spec{name: name, in: gorgonia.Nodes{h, w, targets}, shape: tensor.ScalarShape(), reads: []int{0, 1, 2, output}}
-	return build(s, newHead[float32](l, channels, o), newHead[float64](l, channels, o))
+	f32, f64 := newHead[float32](l, channels, o), newHead[float64](l, channels, o)
+	if tie(o.Embedding, h, w, f32) || tie(o.Embedding, h, w, f64) {
+		s.elsewhere = []int{1}
+	}
+	return build(s, f32, f64)
 }
 
 type head[T kernel.Float] struct {
@@ -77,7 +85,12 @@ func headChunk(rows, vocab int) int {
 }
 
 // differentiate makes the forward pass compute the gradients too.
-func (h *head[T]) differentiate(g *gradients[T]) { h.early = g }
+func (h *head[T]) differentiate(g *gradients[T]) {
+	h.early = g
+	for _, b := range g.of {
+		b.private = true
+	}
+}
 
 func (h *head[T]) forward(y []T, in *inputs[T]) error {
 	if err := h.count(in.ids[2]); err != nil {

@@ -54,6 +54,9 @@ func normSpec(name string, x, gain *gorgonia.Node, eps float64) (spec, norm, err
 	return s, norm{rows, cols, eps}, nil
 }
 
+// takesMore says that the backward pass adds inputs.more to the gradient of x.
+func (norm) takesMore() {}
+
 type layerNorm[T kernel.Float] struct {
 	norm
 	mean, rstd []T // (rows)
@@ -74,7 +77,7 @@ func (n *layerNorm[T]) backward(d [][]T, dy, _ []T, in *inputs[T]) error {
 	if len(d) > 2 {
 		dbias = d[2]
 	}
-	kernel.LayerNormBackward(d[0], d[1], dbias, dy, in.f[0], in.f[1], n.mean, n.rstd, n.rows, n.cols)
+	kernel.AddLayerNormBackward(d[0], d[1], dbias, in.more, dy, in.f[0], in.f[1], n.mean, n.rstd, n.rows, n.cols)
 	return nil
 }
 
@@ -90,7 +93,7 @@ func (n *rmsNorm[T]) forward(y []T, in *inputs[T]) error {
 }
 
 func (n *rmsNorm[T]) backward(d [][]T, dy, _ []T, in *inputs[T]) error {
-	kernel.RMSNormBackward(d[0], d[1], dy, in.f[0], in.f[1], n.rstd, n.rows, n.cols)
+	kernel.AddRMSNormBackward(d[0], d[1], in.more, dy, in.f[0], in.f[1], n.rstd, n.rows, n.cols)
 	return nil
 }
 

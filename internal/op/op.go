@@ -92,7 +92,9 @@ type forward[T kernel.Float] struct {
 	in    inputs[T]
 	y     buffer[T]
 	wants []bool // which inputs get a gradient
+	tape  []bool // which get it from this op on the TapeMachine
 	lisp  *gradients[T]
+	joint joint
 }
 
 func newForward[T kernel.Float](s spec, fn function[T]) *forward[T] {
@@ -101,7 +103,9 @@ func newForward[T kernel.Float](s spec, fn function[T]) *forward[T] {
 		in: newInputs[T](len(s.in)), y: buffer[T]{shape: s.shape},
 	}
 	for i, n := range s.in {
-		f.wants = append(f.wants, !isInt(n.Dtype()) && !slices.Contains(s.constant, i))
+		wants := !isInt(n.Dtype()) && !slices.Contains(s.constant, i)
+		f.wants = append(f.wants, wants)
+		f.tape = append(f.tape, wants && !slices.Contains(s.elsewhere, i))
 	}
 	return f
 }

@@ -55,24 +55,14 @@ type getterOp interface{ isGetter() }
 
 func (*getter[T]) isGetter() {}
 
-// result is the buffer that a node hands out, nil if it has to be its own.
+// planned is an op whose result is a buffer that it hands out.
 type planned[T kernel.Float] interface{ result() *buffer[T] }
 
 func (f *forward[T]) result() *buffer[T] { return &f.y }
 
-func (b *backward[T]) result() *buffer[T] {
-	if _, early := b.fn.(eager[T]); early {
-		return nil // written by the forward pass already
-	}
-	return &b.grads.of[slices.Index(b.grads.wants, true)]
-}
+func (b *backward[T]) result() *buffer[T] { return b.grads.of[b.first] }
 
-func (g *getter[T]) result() *buffer[T] {
-	if g.early {
-		return nil
-	}
-	return g.of
-}
+func (g *getter[T]) result() *buffer[T] { return g.of }
 
 // slab is memory that several results use one after the other.
 type slab[T kernel.Float] struct {
@@ -96,7 +86,7 @@ func share[T kernel.Float](order gorgonia.Nodes, p plan) {
 		if !ok {
 			continue
 		}
-		if b := o.result(); b != nil && b.value == nil && !b.shape.IsScalar() {
+		if b := o.result(); !b.private && b.value == nil && !b.shape.IsScalar() {
 			needs = append(needs, need{b, b.shape.TotalSize(), p.born[n], p.dies[n]})
 		}
 	}

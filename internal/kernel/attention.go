@@ -31,7 +31,6 @@ type AttentionShape struct {
 }
 
 const (
-	attnMaxD  = 256           // largest head size
 	attnStrip = 8             // rows of one tile product
 	attnRows  = 64            // queries in a block
 	attnKeys  = 256           // keys in a tile
@@ -42,7 +41,7 @@ const (
 )
 
 // MaxHeadSize is the largest head size of attention.
-const MaxHeadSize = attnMaxD
+const MaxHeadSize = 256
 
 // keys returns the number of keys of a sequence.
 func (s *AttentionShape) keys() int { return s.Past + s.T }
@@ -127,7 +126,7 @@ func (s *AttentionShape) parts() int {
 
 // check panics on a shape that cannot be computed.
 func (s *AttentionShape) check() {
-	if s.B < 0 || s.T < 0 || s.H < 1 || s.K < 1 || s.H%s.K != 0 || s.D < 1 || s.D > attnMaxD {
+	if s.B < 0 || s.T < 0 || s.H < 1 || s.K < 1 || s.H%s.K != 0 || s.D < 1 || s.D > MaxHeadSize {
 		panic("kernel: attention: want B, T >= 0, K dividing H, 1 <= D <= 256")
 	}
 	if s.Past < 0 || s.Window < 0 || (s.Cap != 0 && s.Cap < s.keys()) {

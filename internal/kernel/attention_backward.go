@@ -8,6 +8,9 @@ package kernel
 //	dv_j = sum_i p_ij do_i        ds_ij = p_ij (do_i.v_j - o_i.do_i)
 //	dq_i = Scale sum_j ds_ij k_j  dk_j = Scale sum_i ds_ij q_i
 //
+// lse is rounded, which makes the probabilities wrong by |lse| 2^-24 in float32,
+// of no consequence for logits of the usual size.
+//
 // A task owns the query blocks of one kv head, or a fixed share of them; then
 // dk and dv are summed over the shares in order.
 func AttentionBackward[T Float](s AttentionShape, dq []T, lddq int, dk []T, lddk int, dv []T, lddv int,

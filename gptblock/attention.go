@@ -123,16 +123,16 @@ func (a *CausalSelfAttention) ForwardTokens(x, ids *gorgonia.Node) (*gorgonia.No
 	if o.Dropout > 0 {
 		o.Random, f.err = a.drop.random()
 	}
-	var qkv gorgonia.Nodes
+	var qkv *gorgonia.Node // (B,T,(H+2K)D)
 	if a.QKV != nil {
-		qkv = gorgonia.Nodes{f.through(x, a.QKV)} // (B,T,(H+2K)D)
+		qkv = f.through(x, a.QKV)
 	} else {
-		qkv = gorgonia.Nodes{f.through(x, a.Q), f.through(x, a.K), f.through(x, a.V)}
+		qkv = f.do(linears(x, a.Q, a.K, a.V))
 	}
 	if f.err != nil {
 		return nil, f.err
 	}
-	y := f.do(op.Attention(o, qkv...)) // (B,T,HD)
-	y = f.through(y, a.Out)            // (B,T,C)
+	y := f.do(op.Attention(o, qkv)) // (B,T,HD)
+	y = f.through(y, a.Out)         // (B,T,C)
 	return y, errors.Wrap(f.err, a.Out.Weight.Name())
 }

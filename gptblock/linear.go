@@ -52,8 +52,22 @@ func NewLinear(ps *graph.Params, name string, role graph.Role, in, out int, o Li
 
 // Forward maps x (...,In) to (...,Out).
 func (l *Linear) Forward(x *gorgonia.Node) (*gorgonia.Node, error) {
-	y, err := op.Linear(x, l.Weight.Node(), node(l.Bias), op.LinearOptions{OutIn: l.o.OutIn, NoInputGrad: l.o.NoInputGrad})
-	return y, errors.Wrap(err, l.Weight.Name())
+	return linears(x, l)
+}
+
+// linears is the results of layers that are alike side by side, in one op:
+// (...,In) to (...,Out1+Out2+...).
+func linears(x *gorgonia.Node, layers ...*Linear) (*gorgonia.Node, error) {
+	var ws, bs gorgonia.Nodes
+	for _, l := range layers {
+		ws = append(ws, l.Weight.Node())
+		if l.Bias != nil {
+			bs = append(bs, l.Bias.Node())
+		}
+	}
+	o := layers[0].o
+	y, err := op.Linears(x, ws, bs, op.LinearOptions{OutIn: o.OutIn, NoInputGrad: o.NoInputGrad})
+	return y, errors.Wrap(err, layers[0].Weight.Name())
 }
 
 // node is the node of a parameter that may be absent.

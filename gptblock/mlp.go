@@ -74,17 +74,22 @@ func NewMLP(ps *graph.Params, name string, channels, hidden int, o MLPOptions) (
 // Forward maps x (...,C) to (...,C).
 func (m *MLP) Forward(x *gorgonia.Node) (*gorgonia.Node, error) {
 	var f flow
-	h := f.through(x, m.Up) // (...,F)
+	var h *gorgonia.Node
+	if m.Gate != nil {
+		h = f.do(linears(x, m.Gate, m.Up)) // (...,2F)
+	} else {
+		h = f.do(m.Up.Forward(x)) // (...,F)
+	}
 	switch m.act {
 	case GELU:
 		h = f.do(op.GELUTanh(h))
 	case GELUErf:
 		h = f.do(op.GELUErf(h))
 	case SwiGLU:
-		h = f.do(op.SwiGLU(f.through(x, m.Gate), h))
+		h = f.do(op.SwiGLU(h))
 	case GeGLU:
-		h = f.do(op.GeGLU(f.through(x, m.Gate), h))
-	}
+		h = f.do(op.GeGLU(h))
+	} // (...,F)
 	y := f.through(h, m.Down) // (...,C)
 	return y, f.err
 }

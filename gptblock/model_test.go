@@ -234,10 +234,12 @@ func TestTokenOutsideOfTheVocabulary(t *testing.T) {
 	_, err := tr.prog.Step(context.Background(), noSolver{}, tr.feed)
 	require.ErrorContains(t, err, "ids[2] = 11, want 0 <= id < 11, the size of the vocabulary")
 }
-// Gorgonia's own additions are single-threaded and allocate: a GPT-2 must not
-// need any.
+
+// Gorgonia's own additions are single-threaded: a step must not need any.
 func TestNoStockAdditions(t *testing.T) {
-	for name, c := range map[string]gptblock.Config{"gpt2": small(), "with dropout": everything()} {
+	llama := llama()
+	llama.Vocab, llama.Context, llama.Layers, llama.Channels, llama.Heads, llama.Hidden = 11, 8, 2, 12, 3, 20
+	for name, c := range map[string]gptblock.Config{"gpt2": small(), "with dropout": everything(), "llama": llama} {
 		tr := newTrainer(t, c, 2, 8)
 		for _, n := range tr.params.Graph().AllNodes() {
 			if n.Op() != nil {

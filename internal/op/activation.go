@@ -30,18 +30,20 @@ func SiLU(x *gorgonia.Node) (*gorgonia.Node, error) {
 		&unary[float64]{kernel.SiLU[float64], kernel.SiLUBackward[float64]})
 }
 
-// SwiGLU is SiLU(gate) up, elementwise (Shazeer 2020, arXiv:2002.05202).
-func SwiGLU(gate, up *gorgonia.Node) (*gorgonia.Node, error) {
-	return gatedNode("SwiGLU", gate, up,
-		&gated[float32]{kernel.SwiGLU[float32], kernel.SwiGLUBackward[float32]},
-		&gated[float64]{kernel.SwiGLU[float64], kernel.SwiGLUBackward[float64]})
+// SwiGLU is SiLU(gate) up, elementwise, of h (...,2F) that holds gate and up
+// side by side: (...,F) (Shazeer 2020, arXiv:2002.05202).
+func SwiGLU(h *gorgonia.Node) (*gorgonia.Node, error) {
+	return packedNode("SwiGLU", h,
+		packed[float32]{f: kernel.SwiGLUPacked[float32], df: kernel.SwiGLUPackedBackward[float32]},
+		packed[float64]{f: kernel.SwiGLUPacked[float64], df: kernel.SwiGLUPackedBackward[float64]})
 }
 
-// GeGLU is GELUTanh(gate) up, elementwise (Shazeer 2020, arXiv:2002.05202).
-func GeGLU(gate, up *gorgonia.Node) (*gorgonia.Node, error) {
-	return gatedNode("GeGLU", gate, up,
-		&gated[float32]{kernel.GeGLU[float32], kernel.GeGLUBackward[float32]},
-		&gated[float64]{kernel.GeGLU[float64], kernel.GeGLUBackward[float64]})
+// GeGLU is GELUTanh(gate) up, elementwise, of h (...,2F) that holds gate and up
+// side by side: (...,F) (Shazeer 2020, arXiv:2002.05202).
+func GeGLU(h *gorgonia.Node) (*gorgonia.Node, error) {
+	return packedNode("GeGLU", h,
+		packed[float32]{f: kernel.GeGLUPacked[float32], df: kernel.GeGLUPackedBackward[float32]},
+		packed[float64]{f: kernel.GeGLUPacked[float64], df: kernel.GeGLUPackedBackward[float64]})
 }
 
 // SoftCap is cap tanh(x/cap), which bounds logits smoothly (Gemma 2,
@@ -64,14 +66,17 @@ func unaryNode(name string, x *gorgonia.Node, f32 function[float32], f64 functio
 	return build(spec{name: name, in: gorgonia.Nodes{x}, shape: x.Shape(), reads: []int{0}}, f32, f64)
 }
 
-func gatedNode(name string, gate, up *gorgonia.Node, f32 function[float32], f64 function[float64]) (*gorgonia.Node, error) {
-	if gate == nil {
-		return nil, errors.Errorf("op: %s: gate = nil, want a node", name)
-	}
-	if err := wantShape(name, "up", up, gate.Shape()...); err != nil {
+func packedNode(name string, h *gorgonia.Node, f32 packed[float32], f64 packed[float64]) (*gorgonia.Node, error) {
+	rows, width, err := rowsOf(name, h)
+	if err != nil {
 		return nil, err
 	}
-	return build(spec{name: name, in: gorgonia.Nodes{gate, up}, shape: gate.Shape(), reads: []int{0, 1}}, f32, f64)
+	if width%2 != 0 {
+		return nil, errors.Errorf("op: %s: shape of x = %v, want an even last dimension", name, h.Shape())
+	}
+	f32.rows, f32.cols, f64.rows, f64.cols = rows, width/2, rows, width/2
+	s := spec{name: name, in: gorgonia.Nodes{h}, shape: withLast(h.Shape(), width/2), reads: []int{0}}
+	return build(s, &f32, &f64)
 }
 
 // unary is an elementwise function of one input.
@@ -87,16 +92,20 @@ func (u *unary[T]) backward(d [][]T, dy, _ []T, in *inputs[T]) error {
 	return nil
 }
 
-// gated is an elementwise function of a gate and a value.
-type gated[T kernel.Float] struct {
-	f  func(y, gate, up []T)
-	df func(dgate, dup, gate, up, dy []T)
+// packed is an elementwise function of a gate and a value in one input.
+type packed[T kernel.Float] struct {
+	rows, cols int
+	f          func(y, h []T, rows, cols int)
+	df         func(dh, h, dy []T, rows, cols int)
 }
 
-func (g *gated[T]) forward(y []T, in *inputs[T]) error { g.f(y, in.f[0], in.f[1]); return nil }
+func (p *packed[T]) forward(y []T, in *inputs[T]) error {
+	p.f(y, in.f[0], p.rows, p.cols)
+	return nil
+}
 
-func (g *gated[T]) backward(d [][]T, dy, _ []T, in *inputs[T]) error {
-	g.df(d[0], d[1], in.f[0], in.f[1], dy)
+func (p *packed[T]) backward(d [][]T, dy, _ []T, in *inputs[T]) error {
+	p.df(d[0], in.f[0], dy, p.rows, p.cols)
 	return nil
 }
 

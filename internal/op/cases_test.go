@@ -100,6 +100,12 @@ func opCases() []opCase {
 		linearCase("InOut", []arg{floatsOf(2, 3, 5), floatsOf(5, 7), floatsOf(7)}, LinearOptions{}),
 		linearCase("OutIn", []arg{floatsOf(2, 3, 5), floatsOf(7, 5), floatsOf(7)}, LinearOptions{OutIn: true}),
 		linearCase("no bias", []arg{floatsOf(3, 4), floatsOf(4, 2)}, LinearOptions{}),
+		{"Linears/InOut", []arg{floatsOf(2, 3, 5), floatsOf(5, 7), floatsOf(5, 1), floatsOf(7), floatsOf(1)}, func(x gorgonia.Nodes) (*gorgonia.Node, error) {
+			return Linears(x[0], x[1:3], x[3:5], LinearOptions{})
+		}},
+		{"Linears/OutIn", []arg{floatsOf(3, 5), floatsOf(2, 5), floatsOf(3, 5), floatsOf(7, 5)}, func(x gorgonia.Nodes) (*gorgonia.Node, error) {
+			return Linears(x[0], x[1:4], nil, LinearOptions{OutIn: true})
+		}},
 		linearCase("ones", []arg{floatsOf(1, 1), floatsOf(1, 1), floatsOf(1)}, LinearOptions{}),
 		linearCase("no input gradient", []arg{constantOf(3, 5), floatsOf(2, 5)}, LinearOptions{OutIn: true, NoInputGrad: true}),
 
@@ -116,8 +122,8 @@ func opCases() []opCase {
 		{"GELUTanh", []arg{floatsOf(3, 11)}, func(x gorgonia.Nodes) (*gorgonia.Node, error) { return GELUTanh(x[0]) }},
 		{"GELUErf", []arg{floatsOf(3, 11)}, func(x gorgonia.Nodes) (*gorgonia.Node, error) { return GELUErf(x[0]) }},
 		{"SiLU", []arg{floatsOf(3, 11)}, func(x gorgonia.Nodes) (*gorgonia.Node, error) { return SiLU(x[0]) }},
-		{"SwiGLU", []arg{floatsOf(3, 11), floatsOf(3, 11)}, func(x gorgonia.Nodes) (*gorgonia.Node, error) { return SwiGLU(x[0], x[1]) }},
-		{"GeGLU", []arg{floatsOf(3, 11), floatsOf(3, 11)}, func(x gorgonia.Nodes) (*gorgonia.Node, error) { return GeGLU(x[0], x[1]) }},
+		{"SwiGLU", []arg{floatsOf(3, 22)}, func(x gorgonia.Nodes) (*gorgonia.Node, error) { return SwiGLU(x[0]) }},
+		{"GeGLU", []arg{floatsOf(1, 3, 34)}, func(x gorgonia.Nodes) (*gorgonia.Node, error) { return GeGLU(x[0]) }},
 
 		{"Add", []arg{floatsOf(2, 3, 5), floatsOf(2, 3, 5)}, func(x gorgonia.Nodes) (*gorgonia.Node, error) { return Add(x[0], x[1]) }},
 		{"Add/twice the same", []arg{floatsOf(3, 5)}, func(x gorgonia.Nodes) (*gorgonia.Node, error) { return Add(x[0], x[0]) }},
@@ -159,7 +165,7 @@ func opCases() []opCase {
 			if err != nil {
 				return nil, err
 			}
-			return SwiGLU(a, b)
+			return gorgonia.HadamardProd(a, b)
 		}},
 		{"Scale", []arg{floatsOf(3, 5)}, func(x gorgonia.Nodes) (*gorgonia.Node, error) { return Scale(x[0], -1.7) }},
 

@@ -71,6 +71,12 @@ type MixtureMemory struct {
 	f64 mixtureRows[float64]
 }
 
+// gated is an elementwise function of a gate and a value.
+type gated[T kernel.Float] struct {
+	f  func(y, gate, up []T)
+	df func(dgate, dup, gate, up, dy []T)
+}
+
 // mixtureRows has one row a slot: a pair of a token and one of its experts.
 type mixtureRows[T kernel.Float] struct {
 	x, dy []T // (S,C)

@@ -49,11 +49,9 @@ func TestMixtureIsTheSumOfItsExperts(t *testing.T) {
 		for e := range experts {
 			in := []arg{in[0], in[2+3*e], in[3+3*e], in[4+3*e]}
 			dense := newRig[float64](t, opCase{"", in, func(x gorgonia.Nodes) (*gorgonia.Node, error) {
-				gate, err := Linear(x[0], x[1], nil, LinearOptions{OutIn: true})
+				h, err := Linears(x[0], x[1:3], nil, LinearOptions{OutIn: true}) // gate and up
 				require.NoError(t, err)
-				up, err := Linear(x[0], x[2], nil, LinearOptions{OutIn: true})
-				require.NoError(t, err)
-				h, err := glu(gate, up)
+				h, err = glu(h)
 				require.NoError(t, err)
 				return Linear(h, x[3], nil, LinearOptions{OutIn: true})
 			}}, nil)

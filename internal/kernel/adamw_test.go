@@ -78,3 +78,25 @@ func testAdamWPropagatesNaN(t *testing.T) {
 		require.Equal(t, 33, FirstNonFinite(v))
 	}
 }
+
+// Moments that have decayed into denormals change nothing, and computing with
+// them leaves the floating-point mode as it was.
+func TestAdamWDenormals(t *testing.T) { eachImpl(t, testAdamWDenormals) }
+
+func testAdamWDenormals(t *testing.T) {
+	const n, tiny = 100, 1e-40
+	w, g, m, v := randn[float32](n, 1, 1), make([]float32, n), make([]float32, n), make([]float32, n)
+	Fill(m, tiny)
+	Fill(v, tiny)
+	want := append([]float32(nil), w...)
+	p := adamWStep(1000)
+	p.Decay = 1
+	AdamW(w, g, m, v, nil, p)
+	require.Equal(t, want, w)
+	require.LessOrEqual(t, MaxAbs(m), float32(tiny))
+	require.LessOrEqual(t, MaxAbs(v), float32(tiny))
+
+	Fill(m, tiny)
+	Scale(m, 0.5, m)
+	require.Equal(t, float32(tiny)*0.5, m[n-1], "denormals count again")
+}

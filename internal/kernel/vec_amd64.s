@@ -2903,8 +2903,8 @@ done:
 	RET
 
 // func adamWAVX2(w []float32, g []float32, m []float32, v []float32, s *float32)
-// Requires: AVX, FMA3, MMX+
-TEXT ·adamWAVX2(SB), NOSPLIT, $0-104
+// Requires: AVX, FMA3, MMX+, SSE
+TEXT ·adamWAVX2(SB), NOSPLIT, $8-104
 	MOVQ         s+96(FP), AX
 	VBROADCASTSS (AX), Y0
 	VBROADCASTSS 4(AX), Y1
@@ -2915,6 +2915,11 @@ TEXT ·adamWAVX2(SB), NOSPLIT, $0-104
 	VBROADCASTSS 24(AX), Y6
 	VBROADCASTSS 28(AX), Y7
 	VBROADCASTSS 32(AX), Y8
+	STMXCSR      (SP)
+	MOVL         (SP), AX
+	ORL          $0x00008040, AX
+	MOVL         AX, 4(SP)
+	LDMXCSR      4(SP)
 	MOVQ         w_base+0(FP), CX
 	MOVQ         g_base+24(FP), DX
 	MOVQ         m_base+48(FP), BX
@@ -3029,6 +3034,7 @@ singleEnd:
 	VMASKMOVPS   Y1, Y9, (CX)(AX*4)
 
 done:
+	LDMXCSR (SP)
 	VZEROUPPER
 	RET
 
@@ -6479,8 +6485,8 @@ done:
 	RET
 
 // func adamWAVX512(w []float32, g []float32, m []float32, v []float32, s *float32)
-// Requires: AVX, AVX512F, BMI2, MMX+
-TEXT ·adamWAVX512(SB), NOSPLIT, $0-104
+// Requires: AVX, AVX512F, BMI2, MMX+, SSE
+TEXT ·adamWAVX512(SB), NOSPLIT, $8-104
 	MOVQ         s+96(FP), AX
 	VBROADCASTSS (AX), Z0
 	VBROADCASTSS 4(AX), Z1
@@ -6491,6 +6497,11 @@ TEXT ·adamWAVX512(SB), NOSPLIT, $0-104
 	VBROADCASTSS 24(AX), Z6
 	VBROADCASTSS 28(AX), Z7
 	VBROADCASTSS 32(AX), Z8
+	STMXCSR      (SP)
+	MOVL         (SP), AX
+	ORL          $0x00008040, AX
+	MOVL         AX, 4(SP)
+	LDMXCSR      4(SP)
 	MOVQ         w_base+0(FP), CX
 	MOVQ         g_base+24(FP), DX
 	MOVQ         m_base+48(FP), BX
@@ -6554,6 +6565,7 @@ loopEnd:
 	VMOVUPS      Z1, K1, (CX)(AX*4)
 
 done:
+	LDMXCSR (SP)
 	VZEROUPPER
 	RET
 

@@ -7,7 +7,6 @@ import (
 	"runtime"
 
 	"github.com/gorget/gorget/internal/kernel"
-	"github.com/gorget/gorget/internal/machine"
 )
 
 // gemmSuite measures the float32 matrix products of GPT models: forward (NT,
@@ -74,20 +73,13 @@ func runGemm(ctx context.Context, s settings, _ []string, name string) ([]row, e
 func measureGemm(ctx context.Context, s settings, g gemmShape) ([]row, error) {
 	s.turn /= 5 // a product takes milliseconds
 	contenders := []contender{gemmContender(g)}
-	peak := -1
-	if burst := machine.Burst(); burst > 0 {
-		peak = len(contenders)
-		contenders = append(contenders, local{label: "peak", step: func() error { machine.Burst(); return nil }})
-	} else {
-		s.note("  no assembly here: the peak is not measured")
-	}
-	other := -1
+	contenders = append(contenders, peakContenders(s)...)
+	others := len(contenders)
 	if s.profiled {
 		s.note("  a profile is being taken: no comparison with OpenBLAS")
 	} else if blas, _, err := startOpenBLAS(ctx, s, g); err == nil {
 		defer blas.close()
 		s.note("  OpenBLAS: %s", blas.info)
-		other = len(contenders)
 		contenders = append(contenders, blas)
 	} else {
 		s.note("  no comparison with OpenBLAS: %v", err)
@@ -99,14 +91,13 @@ func measureGemm(ctx context.Context, s settings, g gemmShape) ([]row, error) {
 	}
 	ours := rates(g.flops(), results[0].seconds)
 	rows := []row{{"gemm", g.String(), median(ours) / 1e9, "GFLOP/s"}}
-	if peak >= 0 {
-		limit := rates(machine.Burst(), results[peak].seconds)
+	if limit := peakRates(results[1:others]); limit != nil {
 		rows = append(rows,
 			row{"fma_peak", g.String(), median(limit) / 1e9, "GFLOP/s"},
 			row{"gemm_of_fma_peak", g.String(), medianRatio(ours, limit), "ratio"})
 	}
-	if other >= 0 {
-		theirs := rates(g.flops(), results[other].seconds)
+	if others < len(results) {
+		theirs := rates(g.flops(), results[others].seconds)
 		rows = append(rows,
 			row{"gemm_openblas", g.String(), median(theirs) / 1e9, "GFLOP/s"},
 			row{"gemm_of_openblas", g.String(), medianRatio(ours, theirs), "ratio"})
@@ -127,15 +118,6 @@ func gemmContender(g gemmShape) contender {
 		kernel.Gemm(g.TransA, g.TransB, g.M, g.N, g.K, 1, a, lda, b, ldb, 0, c, g.N)
 		return nil
 	}}
-}
-
-// ramp is n numbers between 0.5 and 1.5.
-func ramp(n int) []float32 {
-	xs := make([]float32, n)
-	for i := range xs {
-		xs[i] = 0.5 + float32(i*37%101)/101
-	}
-	return xs
 }
 
 // coreTypes are the kernels of OpenBLAS to choose from, by OPENBLAS_CORETYPE;

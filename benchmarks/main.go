@@ -69,7 +69,7 @@ func command(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	case *asJSON && *markdown:
 		return wrong(errors.New("-json and -markdown, want one of them"))
 	}
-	all := []*suite{optimizerSuite, gemmSuite, trainSuite}
+	all := []*suite{optimizerSuite, gemmSuite, trainSuite, rooflineSuite, scalingSuite}
 	tasks, err := choose(all, *only)
 	if err != nil {
 		return wrong(err)

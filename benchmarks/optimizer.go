@@ -11,7 +11,6 @@ import (
 	"github.com/gorget/gorget/graph"
 	"github.com/gorget/gorget/groups"
 	"github.com/gorget/gorget/internal/kernel"
-	"github.com/gorget/gorget/internal/machine"
 	"github.com/gorget/gorget/solvers"
 )
 
@@ -73,7 +72,7 @@ func measureOptimizer(ctx context.Context, s settings, wanted []string, name str
 	if err != nil {
 		return nil, err
 	}
-	bandwidth := bestBandwidth(results[copies:], n)
+	bandwidth := copyRates(results[copies:], n)
 	var rows []row
 	add := func(metric string, value float64, unit string) {
 		rows = append(rows, row{metric, name, value, unit})
@@ -100,37 +99,6 @@ func measureOptimizer(ctx context.Context, s settings, wanted []string, name str
 		}
 	}
 	return rows, nil
-}
-
-// bestBandwidth is the bandwidth of the faster copy, by round.
-func bestBandwidth(copies []series, n int) []float64 {
-	var best []float64
-	for _, c := range copies {
-		bandwidth := rates(16*float64(n), c.seconds) // 8 bytes read, 8 written
-		if best == nil || median(bandwidth) > median(best) {
-			best = bandwidth
-		}
-	}
-	return best
-}
-
-// rates is amount by each of seconds.
-func rates(amount float64, seconds []float64) []float64 {
-	out := make([]float64, len(seconds))
-	for i, s := range seconds {
-		out[i] = amount / s
-	}
-	return out
-}
-
-// copyContenders touch as much memory as w, g, m and v take.
-func copyContenders(n int) []contender {
-	src, dst := ramp(2*n), ramp(2*n) // written to: pages never touched are all one page of zeros
-	contenders := []contender{local{label: "memmove", step: func() error { machine.Copy(dst, src); return nil }}}
-	if machine.StreamCopy(dst, src) {
-		contenders = append(contenders, local{label: "stream", step: func() error { machine.StreamCopy(dst, src); return nil }})
-	}
-	return contenders
 }
 
 // newOptimizer makes one of the benchmarks over the elements of p.
@@ -167,7 +135,7 @@ func newOptimizer(benchmark string, p *handedParam) (contender, error) {
 	c := local{label: benchmark, step: func() error { return solver.Step(model) }}
 	if !p.transient { // moments of gradients that stay zero would become denormal
 		gradient := slices.Clone(p.g.Float32s())
-		c.prepare = func() { machine.Copy(p.g.Float32s(), gradient) }
+		c.prepare = func() { copy(p.g.Float32s(), gradient) }
 	}
 	return c, nil
 }

@@ -44,3 +44,12 @@ func exponent(x, y []float64) float64 {
 	}
 	return sxy / sxx
 }
+
+// rates is amount by each of seconds.
+func rates(amount float64, seconds []float64) []float64 {
+	out := make([]float64, len(seconds))
+	for i, s := range seconds {
+		out[i] = amount / s
+	}
+	return out
+}

@@ -4,8 +4,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-
-	"github.com/gorget/gorget/internal/machine"
 )
 
 // trainCases are GPT-2 models. 0.8M and 10.7M are nanoGPT's models of
@@ -18,6 +16,10 @@ var trainCases = []gptCase{
 	{Name: "350M", L: 24, C: 1024, H: 16, V: 50257, Context: 1024, B: 1, T: 64},
 }
 
+func caseNamed(name string) gptCase {
+	return trainCases[slices.IndexFunc(trainCases, func(g gptCase) bool { return g.Name == name })]
+}
+
 // trainSuite measures whole training steps: forward, backward, update. Each
 // subject runs in a process of its own.
 var trainSuite = &suite{
@@ -28,8 +30,7 @@ var trainSuite = &suite{
 		{name: stockOps, cases: []string{"0.8M"}, long: []string{"10.7M"}},
 	},
 	run: func(ctx context.Context, s settings, wanted []string, name string) ([]row, error) {
-		i := slices.IndexFunc(trainCases, func(g gptCase) bool { return g.Name == name })
-		return measureTraining(ctx, s, wanted, trainCases[i])
+		return measureTraining(ctx, s, wanted, caseNamed(name))
 	},
 }
 
@@ -76,19 +77,12 @@ func measureHeat(ctx context.Context, s settings, wanted []string, g gptCase, se
 		contenders = append(contenders, startTorch(ctx, s, setups, oursAdamW, g)...)
 	}
 	n := len(contenders)
-	if machine.Burst() > 0 {
-		contenders = append(contenders, local{label: "fma_peak", step: func() error { machine.Burst(); return nil }})
-	} else {
-		s.note("  no assembly here: the peak is not measured")
-	}
+	contenders = append(contenders, peakContenders(s)...)
 	results, err := alternate(ctx, s.schedule, contenders)
 	if err != nil {
 		return nil, err
 	}
-	var peak []float64
-	if n < len(results) {
-		peak = rates(machine.Burst(), results[n].seconds)
-	}
+	peak := peakRates(results[n:])
 	var rows []row
 	for i, c := range contenders[:n] {
 		s.note("  %s: loss %.4f", c.name(), results[i].last.Loss)

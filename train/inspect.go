@@ -35,19 +35,21 @@ type Inside struct {
 
 // inspector measures one step: before, then after.
 type inspector struct {
-	groups *groups.Groups
-	steps  int // of the run, to judge timescales
-	rows   []Inside
-	index  map[[2]string]int
-	f32    [][]float32 // the weights before the step
-	f64    [][]float64
-	update []float64 // sums of squares, by row
-	decay  []float64
-	warned map[string]bool
+	groups  *groups.Groups
+	steps   int // of the run, to judge timescales
+	rows    []Inside
+	index   map[[2]string]int
+	f32     [][]float32 // the weights before the step
+	f64     [][]float64
+	update  []float64 // sums of squares, by row
+	decay   []float64
+	warned  map[string]bool
+	pending []string // warnings that no Inspection has carried yet
 }
 
-func newInspector(gs *groups.Groups, steps int) *inspector {
-	in := &inspector{groups: gs, steps: steps, index: map[[2]string]int{}, warned: map[string]bool{}}
+func newInspector(s Inspectable, steps int) (in *inspector, err error) {
+	gs := s.Groups()
+	in = &inspector{groups: gs, steps: steps, index: map[[2]string]int{}, warned: map[string]bool{}}
 	for _, g := range gs.All() {
 		for _, p := range g.Params {
 			key := [2]string{g.Name, p.Role().String()}
@@ -59,7 +61,8 @@ func newInspector(gs *groups.Groups, steps int) *inspector {
 		}
 	}
 	in.update, in.decay = make([]float64, len(in.rows)), make([]float64, len(in.rows))
-	return in
+	in.pending, err = in.judge(s)
+	return in, err
 }
 
 func (in *inspector) row(p *graph.Param) int {
@@ -99,7 +102,8 @@ func (in *inspector) after(step int, trained []*graph.Param, report *groups.Repo
 			rates[r.Name] = *r.Rate
 		}
 	}
-	out := Inspection{Step: step}
+	out := Inspection{Step: step, Warnings: in.pending}
+	in.pending = nil
 	for k, p := range trained {
 		i := in.row(p)
 		shrink := rates[p.Name()].Shrink
@@ -124,25 +128,41 @@ func (in *inspector) after(step int, trained []*graph.Param, report *groups.Repo
 		if r.WeightNorm == 0 {
 			r.UpdateRatio = math.NaN()
 		}
-		in.judge(&out, r)
+		if update == 0 {
+			in.warn(&out, fmt.Sprintf("group %s, %v: the step changed nothing", r.Group, r.Role))
+		}
 	}
 	out.Rows = append(out.Rows, in.rows...)
 	return out
 }
 
-// judge warns of a timescale that makes no sense for the run: decay that
-// cannot show within it, or that forgets a weight within a few steps.
-func (in *inspector) judge(out *Inspection, r *Inside) {
-	switch {
-	case math.IsInf(r.Tau, 1):
-	case r.Tau > 10*float64(in.steps):
-		in.warn(out, fmt.Sprintf("group %s: the timescale of its decay is %.0f steps, more than ten times the run of %d: it has next to no effect", r.Group, r.Tau, in.steps))
-	case r.Tau < 10:
-		in.warn(out, fmt.Sprintf("group %s: its decay forgets a weight within %.2g steps", r.Group, r.Tau))
+// judge warns of decay that cannot show within the run, or that forgets a
+// weight within a few steps. The plan of the whole run is judged, not the rate
+// of one step, which a schedule changes.
+func (in *inspector) judge(p Planner) ([]string, error) {
+	var out Inspection
+	const samples = 1000
+	stride := max(1, in.steps/samples)
+	total, most := map[string]float64{}, map[string]float64{}
+	for step := 1; step <= in.steps; step += stride {
+		rows, err := p.PlanStep(step)
+		if err != nil {
+			return nil, err
+		}
+		for _, r := range rows {
+			total[r.Group] += r.Shrink * float64(min(stride, in.steps-step+1))
+			most[r.Group] = max(most[r.Group], r.Shrink)
+		}
 	}
-	if r.UpdateRatio == 0 {
-		in.warn(out, fmt.Sprintf("group %s, %v: the step changed nothing", r.Group, r.Role))
+	for _, g := range in.groups.All() {
+		switch sum, top := total[g.Name], most[g.Name]; {
+		case sum > 0 && sum < 0.05:
+			in.warn(&out, fmt.Sprintf("group %s: in all %d steps together its decay shrinks a weight by %.2g %%, which is next to nothing", g.Name, in.steps, -100*math.Expm1(-sum)))
+		case top > 0.1:
+			in.warn(&out, fmt.Sprintf("group %s: its decay forgets a weight within %.2g steps", g.Name, 1/top))
+		}
 	}
+	return out.Warnings, nil
 }
 
 // warn says each thing once a run.

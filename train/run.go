@@ -21,6 +21,7 @@ type Planner interface {
 
 // Inspectable is a solver that a run can look into (Config.InspectEvery).
 type Inspectable interface {
+	Planner
 	Groups() *groups.Groups
 	Report(step int) (*groups.Report, error)
 }
@@ -122,7 +123,10 @@ func (r *Run) begin() error {
 		if !ok {
 			return errors.Errorf("train: inspect_every = %d, but a %T cannot be inspected", r.InspectEvery, r.Solver)
 		}
-		r.inside = newInspector(s.Groups(), r.Steps)
+		var err error
+		if r.inside, err = newInspector(s, r.Steps); err != nil {
+			return err
+		}
 	}
 	r.sum = Summary{Stopped: Finished, Loss: math.NaN(), ValLoss: math.NaN()}
 	return nil

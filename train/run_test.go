@@ -141,13 +141,26 @@ func TestInspectionIsWhatTheStepDid(t *testing.T) {
 				require.InEpsilon(t, shrink*math.Sqrt(weight/update), r.DecayShare, 1e-12)
 				require.InEpsilon(t, 1/shrink, r.Tau, 1e-12)
 				require.InEpsilon(t, s.GradNorm, r.GradNorm, 1e-12)
-				require.Contains(t, k.seen.looks[0].Warnings[0], "ten times the run")
+				require.Contains(t, k.seen.looks[0].Warnings[0], "next to nothing")
 			})
 		}
 		return nil
 	}
 	_, err := k.run.Train(context.Background())
 	require.NoError(t, err)
+}
+
+func TestDecayThatForgetsIsWarnedOf(t *testing.T) {
+	k := newTask(t, train.Config{Steps: 30, InspectEvery: 10})
+	gs := k.adamw.Groups()
+	var err error
+	k.run.Solver, err = solvers.NewAdamW(gs, solvers.WithLR(0.05), solvers.WithWeightDecay(5))
+	require.NoError(t, err)
+	_, err = k.run.Train(context.Background())
+	require.NoError(t, err)
+	require.Len(t, k.seen.looks, 3)
+	require.Equal(t, []string{"group decay: its decay forgets a weight within 4 steps"}, k.seen.looks[0].Warnings)
+	require.Empty(t, k.seen.looks[1].Warnings, "each thing is said once")
 }
 
 func TestNonFiniteStepIsRefusedOrSkipped(t *testing.T) {

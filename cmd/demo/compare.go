@@ -114,7 +114,14 @@ func (n *norms) Step(s train.Step) error {
 
 // runCompare trains the same model from the same start on the same batches
 // with each contender.
-func runCompare(ctx context.Context, o *options, t *text, out string, s streams, talk io.Writer) error {
+func runCompare(ctx context.Context, o *options, out string, s streams) error {
+	t, err := loadText(o)
+	if err != nil {
+		return err
+	}
+	defer t.close()
+	talk := s.talk(o)
+	describeText(talk, t)
 	if !o.Exp.Config.Bias {
 		o.Exp.Config.Bias, o.Exp.Config.NormBias = true, true
 		fmt.Fprintln(talk, "         (biases are on: the comparison shows what decay does to them)")

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"bytes"
+	"encoding/json"
 	"image/color"
 	"math"
 
@@ -25,6 +27,30 @@ func (c *curves) Step(s train.Step) error { c.steps = append(c.steps, s); return
 
 // Eval keeps the record.
 func (c *curves) Eval(e train.Eval) error { c.evals = append(c.evals, e); return nil }
+
+// replay takes the records of the first steps steps from a metrics.jsonl, and
+// returns their lines.
+func (c *curves) replay(lines []byte, steps int) (kept []byte) {
+	for _, line := range bytes.SplitAfter(lines, []byte("\n")) {
+		var r struct {
+			Step    int      `json:"step"`
+			Loss    *float64 `json:"loss"`
+			ValLoss *float64 `json:"val_loss"`
+			Skipped string   `json:"skipped"`
+		}
+		if json.Unmarshal(line, &r) != nil || r.Step > steps {
+			continue // a line that was cut short, or of a step to come again
+		}
+		kept = append(kept, line...)
+		if r.Loss != nil {
+			c.steps = append(c.steps, train.Step{Step: r.Step, Loss: *r.Loss, Skipped: r.Skipped})
+		}
+		if r.ValLoss != nil {
+			c.evals = append(c.evals, train.Eval{Step: r.Step, Loss: *r.ValLoss})
+		}
+	}
+	return kept
+}
 
 // series is one run of a figure, or the only one, without a name.
 type series struct {

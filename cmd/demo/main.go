@@ -47,6 +47,9 @@ type command struct {
 func commands() []command {
 	return []command{
 		{"train", "train a model on a text (the default)", runTrain},
+		{"resume", "go on with a run that was stopped", runResume},
+		{"prepare", "turn text files into token files", runPrepare},
+		{"verify-resume", "show that a resumed run ends in the same bits", runVerifyResume},
 	}
 }
 

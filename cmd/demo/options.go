@@ -16,7 +16,7 @@ import (
 // options are everything that decides the numbers of a run. They are saved as
 // run.json beside it.
 type options struct {
-	Data      string             `json:"data"`      // a text file; "" is the text that comes with Go
+	Data      string             `json:"data"`      // a text file or prepared folder; "" is the text that comes with Go
 	Tokenizer string             `json:"tokenizer"` // "char" or "gpt2"
 	Seed      uint64             `json:"seed"`
 	Exp       presets.Experiment `json:"experiment"`
@@ -24,6 +24,8 @@ type options struct {
 	EvalTok   int                `json:"eval_tokens,omitempty"` // of the validation text; 0 is all
 
 	out     string
+	minLR   float64
+	keep    int // checkpoints
 	json    bool
 	verbose bool
 	compare bool
@@ -33,28 +35,26 @@ type options struct {
 func defaultOptions() options {
 	return options{
 		Tokenizer: "char", Seed: 1337, Exp: presets.NanoGPTCPU(1),
-		Loop:   train.Config{EvalEvery: 250, InspectEvery: 100},
-		sample: 400,
+		Loop: train.Config{EvalEvery: 250, InspectEvery: 100},
+		keep: 2, sample: 400,
 	}
 }
 
-// parseOptions reads the flags of the train command. A -config file comes
-// before the flags, whatever their order.
-func parseOptions(args []string, help io.Writer) (options, error) {
-	o := defaultOptions()
-	var scout options
+// parseOptions reads the flags of a command that trains, on top of base. A
+// -config file comes before the flags, whatever their order. extra declares
+// flags of the command's own.
+func parseOptions(name string, base options, args []string, help io.Writer, extra func(*flag.FlagSet)) (options, error) {
+	o := base
 	var file string
-	if err := flagSet(&scout, &file, io.Discard).Parse(args); err != nil && !errors.Is(err, flag.ErrHelp) {
-		file = ""
-	}
-	if file != "" {
+	scout := flagSet(name, new(options), &file, io.Discard)
+	extra(scout)
+	if scout.Parse(args) == nil && file != "" {
 		if err := o.load(file); err != nil {
 			return o, err
 		}
 	}
-	fs := flagSet(&o, &file, help)
-	var minLR float64
-	fs.Float64Var(&minLR, "min-lr", o.Exp.Recipe.LR*o.Exp.Recipe.Schedule.Floor, "learning rate at the end")
+	fs := flagSet(name, &o, &file, help)
+	extra(fs)
 	before := o.Exp
 	if err := fs.Parse(args); err != nil {
 		if errors.Is(err, flag.ErrHelp) {
@@ -67,21 +67,26 @@ func parseOptions(args []string, help io.Writer) (options, error) {
 	}
 	given := map[string]bool{}
 	fs.Visit(func(f *flag.Flag) { given[f.Name] = true })
-	o.settle(before, given, minLR)
+	o.settle(before, given)
 	return o, o.validate()
 }
 
+// noFlags is for commands without flags of their own.
+func noFlags(*flag.FlagSet) {}
+
 // flagSet declares the flags. Their defaults are what o holds.
-func flagSet(o *options, file *string, help io.Writer) *flag.FlagSet {
-	fs := flag.NewFlagSet("train", flag.ContinueOnError)
+func flagSet(name string, o *options, file *string, help io.Writer) *flag.FlagSet {
+	fs := flag.NewFlagSet(name, flag.ContinueOnError)
 	fs.SetOutput(help)
 	c, r, e, l := &o.Exp.Config, &o.Exp.Recipe, &o.Exp, &o.Loop
 	fs.StringVar(file, "config", "", "a run.json to start from; flags override it")
-	fs.StringVar(&o.Data, "data", o.Data, "text file to train on (default: the text of Newton's Opticks that comes with Go)")
+	fs.StringVar(&o.Data, "data", o.Data, "text file to train on, or a folder made by the prepare command (default: the text of Newton's Opticks that comes with Go)")
 	fs.StringVar(&o.Tokenizer, "tokenizer", o.Tokenizer, "char, or gpt2 for GPT-2's byte-pair encoding")
 	fs.StringVar(&o.out, "out", o.out, "folder for the results (default: a new one under the system's temporary folder)")
 	fs.Uint64Var(&o.Seed, "seed", o.Seed, "of the initial weights, the batches and dropout")
 	fs.IntVar(&o.EvalTok, "eval-tokens", o.EvalTok, "tokens of the validation text to use; 0 is all")
+	fs.IntVar(&l.SaveEvery, "save-every", l.SaveEvery, "steps between checkpoints; one is made at the best validation losses and at the end too")
+	fs.IntVar(&o.keep, "keep", o.keep, "checkpoints to keep")
 	fs.IntVar(&o.sample, "sample", o.sample, "tokens to generate at the end")
 	fs.BoolVar(&o.json, "json", o.json, "write JSON to the standard output, an object a line")
 	fs.BoolVar(&o.verbose, "v", o.verbose, "show every parameter in the group report")
@@ -100,6 +105,7 @@ func flagSet(o *options, file *string, help io.Writer) *flag.FlagSet {
 	fs.IntVar(&e.Steps, "steps", e.Steps, "optimizer steps")
 	fs.StringVar(&r.Policy, "policy", r.Policy, "which parameters decay: gpt2, mingpt, megatron, gpt1, decay_all or decay_none")
 	fs.Float64Var(&r.LR, "lr", r.LR, "peak learning rate")
+	fs.Float64Var(&o.minLR, "min-lr", r.LR*r.Schedule.Floor, "learning rate at the end")
 	fs.IntVar(&r.Schedule.Warmup, "warmup", r.Schedule.Warmup, "steps of linear warm-up; at most a tenth of -steps unless given")
 	fs.Float64Var(&r.WeightDecay, "weight-decay", r.WeightDecay, "lambda")
 	fs.TextVar(&r.Mode, "mode", r.Mode, "what lambda is multiplied by: lr_coupled, independent or corrected")
@@ -121,7 +127,7 @@ func flagSet(o *options, file *string, help io.Writer) *flag.FlagSet {
 }
 
 // settle makes the parts agree that several flags decide together.
-func (o *options) settle(before presets.Experiment, given map[string]bool, minLR float64) {
+func (o *options) settle(before presets.Experiment, given map[string]bool) {
 	e, r := &o.Exp, &o.Exp.Recipe
 	if given["steps"] {
 		// Schedules end relative to the run, one step after it in nanoGPT's.
@@ -131,7 +137,7 @@ func (o *options) settle(before presets.Experiment, given map[string]bool, minLR
 		}
 	}
 	if given["min-lr"] && r.LR != 0 {
-		r.Schedule.Floor = minLR / r.LR
+		r.Schedule.Floor = o.minLR / r.LR
 	}
 	if given["context"] {
 		e.Config.Context = e.Time
@@ -163,6 +169,8 @@ func (o *options) validate() error {
 		return usagef("-micro = %d, want >= 1", o.Exp.Micro)
 	case o.Exp.Time < 1 || o.Exp.Time > c.Context:
 		return usagef("-context = %d, want 1 to the model's %d", o.Exp.Time, c.Context)
+	case o.keep < 1:
+		return usagef("-keep = %d, want >= 1", o.keep)
 	case o.EvalTok < 0:
 		return usagef("-eval-tokens = %d, want >= 0", o.EvalTok)
 	case o.sample < 0:
@@ -174,9 +182,9 @@ func (o *options) validate() error {
 func (o *options) load(path string) error {
 	b, err := os.ReadFile(path)
 	if err != nil {
-		return errors.Wrap(err, "-config")
+		return errors.Wrap(err, "options of a run")
 	}
 	dec := json.NewDecoder(bytes.NewReader(b))
 	dec.DisallowUnknownFields()
-	return errors.Wrapf(dec.Decode(o), "-config %s", path)
+	return errors.Wrap(dec.Decode(o), path)
 }

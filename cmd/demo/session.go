@@ -2,6 +2,9 @@ package main
 
 import (
 	"context"
+	"io"
+	"os"
+	"path/filepath"
 
 	"github.com/pkg/errors"
 	"gorgonia.org/gorgonia"
@@ -16,59 +19,107 @@ import (
 
 // text is a corpus as tokens, split into training and validation.
 type text struct {
-	corpus     dataset.Corpus
+	source     string
+	made       bool // by the program itself
 	tok        dataset.Tokenizer
+	head, tail dataset.Tokens // to train on, to validate with
 	train, val *dataset.Loader
-	valTokens  int
+	open       []io.Closer
 }
 
-// loadText reads the corpus of the options and tokenizes it.
+// tokenizers are those that a saved tokenizer can be.
+var tokenizers = map[string]func() (dataset.Tokenizer, error){bpe.Kind: bpe.New}
+
+// loadText reads what -data names: a text file, which is tokenized and cut 9 to
+// 1, or a folder that the prepare command made.
 func loadText(o *options) (*text, error) {
 	t := &text{}
 	var err error
-	if o.Data == "" {
-		t.corpus = dataset.DefaultCorpus()
-	} else if t.corpus, err = dataset.LoadCorpus(o.Data); err != nil {
-		return nil, err
-	}
-	if o.Tokenizer == "gpt2" {
-		t.tok, err = bpe.New()
+	if info, e := os.Stat(o.Data); e == nil && info.IsDir() {
+		err = t.readPrepared(o.Data)
 	} else {
-		t.tok, err = dataset.NewChars(t.corpus.Text)
+		err = t.readCorpus(o.Data, o.Tokenizer)
 	}
 	if err != nil {
+		t.close()
 		return nil, err
 	}
-	ids, err := t.tok.Encode(t.corpus.Text)
-	if err != nil {
+	if err := t.load(o); err != nil {
+		t.close()
 		return nil, err
 	}
-	return t, t.split(ids, o)
+	return t, nil
 }
 
-// split makes the loaders: 90 % of the tokens to train on, the rest to
-// validate with.
-func (t *text) split(ids []int32, o *options) error {
-	head, tail, err := dataset.Split(dataset.Slice(ids), 0.9)
+func (t *text) readCorpus(path, tokenizer string) error {
+	corpus, err := dataset.DefaultCorpus(), error(nil)
+	if path != "" {
+		if corpus, err = dataset.LoadCorpus(path); err != nil {
+			return err
+		}
+	}
+	t.source, t.made = corpus.Source, corpus.Made
+	if t.tok, err = newTokenizer(tokenizer, corpus.Text); err != nil {
+		return err
+	}
+	ids, err := t.tok.Encode(corpus.Text)
 	if err != nil {
 		return err
 	}
-	if n := o.EvalTok; n > 0 && n < tail.Len() {
-		if tail, err = dataset.Section(tail, 0, n); err != nil {
+	t.head, t.tail, err = dataset.Split(dataset.Slice(ids), 0.9)
+	return err
+}
+
+func newTokenizer(kind, text string) (dataset.Tokenizer, error) {
+	if kind == "char" {
+		return dataset.NewChars(text)
+	}
+	return bpe.New()
+}
+
+// readPrepared opens a folder with train.bin, val.bin and tokenizer.json.
+func (t *text) readPrepared(dir string) (err error) {
+	t.source = dir
+	if t.tok, err = dataset.LoadTokenizer(filepath.Join(dir, "tokenizer.json"), tokenizers); err != nil {
+		return err
+	}
+	shard := func(name string) (*dataset.Shard, error) {
+		s, err := dataset.OpenShard(filepath.Join(dir, name))
+		if err == nil {
+			t.open = append(t.open, s)
+		}
+		return s, err
+	}
+	if t.head, err = shard("train.bin"); err != nil {
+		return err
+	}
+	t.tail, err = shard("val.bin")
+	return err
+}
+
+// load makes the loaders, and the model's vocabulary that of the text.
+func (t *text) load(o *options) (err error) {
+	if n := o.EvalTok; n > 0 && n < t.tail.Len() {
+		if t.tail, err = dataset.Section(t.tail, 0, n); err != nil {
 			return err
 		}
 	}
 	c := dataset.Config{B: o.Exp.Batch, T: o.Exp.Time, Micro: o.Exp.Micro, Vocab: t.tok.Vocab(), Seed: o.Seed}
-	if t.train, err = dataset.NewLoader(head, c); err != nil {
+	if t.train, err = dataset.NewLoader(t.head, c); err != nil {
 		return errors.Wrap(err, "training text")
 	}
 	c.Order, c.Micro = dataset.Sequential, 1
-	if t.val, err = dataset.NewLoader(tail, c); err != nil {
+	if t.val, err = dataset.NewLoader(t.tail, c); err != nil {
 		return errors.Wrap(err, "validation text")
 	}
-	t.valTokens = tail.Len()
 	o.Exp.Config.Vocab = t.tok.Vocab()
 	return nil
+}
+
+func (t *text) close() {
+	for _, c := range t.open {
+		c.Close()
+	}
 }
 
 // model is a GPT with the graphs that train it and evaluate it.

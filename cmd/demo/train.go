@@ -2,91 +2,94 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 	"time"
 
 	"github.com/pkg/errors"
 
-	"github.com/gorget/gorget/graph"
 	"github.com/gorget/gorget/presets"
 	"github.com/gorget/gorget/train"
 )
 
 // runTrain trains, shows what it does, and leaves its results in a folder.
 func runTrain(ctx context.Context, args []string, s streams) error {
-	o, err := parseOptions(args, s.err)
+	o, err := parseOptions("train", defaultOptions(), args, s.err, noFlags)
 	if err != nil {
 		return err
-	}
-	talk := s.out // what a person reads
-	if o.json {
-		talk = io.Discard
 	}
 	out, err := newFolder(o.out)
 	if err != nil {
 		return err
 	}
-	t, err := loadText(&o)
-	if err != nil {
-		return err
-	}
-	describeText(talk, t, &o)
 	if o.compare {
-		return runCompare(ctx, &o, t, out, s, talk)
+		return runCompare(ctx, &o, out, s)
 	}
-	m, err := newModel(&o, t)
+	j, err := newJob(&o, out)
 	if err != nil {
 		return err
 	}
-	defer m.close()
-	gs, err := o.Exp.Recipe.Groups(m.params)
+	defer j.close()
+	if err := j.openStore(); err != nil {
+		return err
+	}
+	talk := s.talk(&o)
+	describeText(talk, j.text)
+	describeModel(talk, j.model)
+	if err := reportGroups(talk, j.solver, &o); err != nil {
+		return err
+	}
+	if err := j.describe(); err != nil {
+		return err
+	}
+	metrics, err := j.start()
 	if err != nil {
 		return err
-	}
-	solver, err := o.Exp.Recipe.Solver(gs)
-	if err != nil {
-		return err
-	}
-	describeModel(talk, m)
-	if err := reportGroups(talk, solver, o.verbose); err != nil {
-		return err
-	}
-	if err := m.writeBefore(out, solver); err != nil {
-		return err
-	}
-	metrics, err := os.Create(filepath.Join(out, "metrics.jsonl"))
-	if err != nil {
-		return errors.Wrap(err, "-out")
 	}
 	defer metrics.Close()
-	bar, curve := newConsole(s.err, o.Loop.Steps), &curves{}
-	observers := []train.Observer{train.NewJSONL(metrics), bar, curve}
-	if o.json {
+	return j.show(ctx, metrics, nil, s)
+}
+
+// show trains while a person watches, from where begin puts the run, and tells
+// how it ended.
+func (j *job) show(ctx context.Context, metrics io.Writer, begin func(*train.Run) error, s streams) error {
+	bar := newConsole(s.err, j.o.Loop.Steps)
+	observers := []train.Observer{bar}
+	if j.o.json {
 		observers = append(observers, train.NewJSONL(s.out))
 	}
-	sum, err := m.run(solver, observers...).Train(ctx)
-	bar.done()
+	r := j.run(metrics, observers...)
+	if begin != nil {
+		if err := begin(r); err != nil {
+			return err
+		}
+	}
+	sum, err := j.train(ctx, r, bar)
 	if err != nil {
 		return err
 	}
-	if err := drawLoss(filepath.Join(out, "loss.png"), []series{{"", curve}}); err != nil {
-		return err
+	sample := ""
+	if sum.Stopped != train.Interrupted {
+		if sample, err = j.model.generate(j.o.sample); err != nil {
+			return err
+		}
 	}
-	sample, err := m.generate(o.sample)
-	if err != nil {
-		return err
-	}
-	if err := m.finish(out, sum, sample, s, talk); err != nil {
+	if err := j.finish(sum, sample, s); err != nil {
 		return err
 	}
 	if sum.Stopped == train.Interrupted {
 		return errInterrupted
 	}
 	return nil
+}
+
+// talk is where text for a person goes: nowhere with -json.
+func (s streams) talk(o *options) io.Writer {
+	if o.json {
+		return io.Discard
+	}
+	return s.out
 }
 
 // newFolder makes the folder for results, a temporary one if none is named.
@@ -106,12 +109,12 @@ func newFolder(path string) (string, error) {
 	return path, errors.Wrap(os.Remove(probe.Name()), "-out")
 }
 
-func describeText(w io.Writer, t *text, o *options) {
-	fmt.Fprintf(w, "text     %s, %d characters\n", t.corpus.Source, len(t.corpus.Text))
-	if t.corpus.Made {
+func describeText(w io.Writer, t *text) {
+	fmt.Fprintf(w, "text     %s\n", t.source)
+	if t.made {
 		fmt.Fprintf(w, "         (no text was found on this machine, so the program made one; name yours with -data)\n")
 	}
-	fmt.Fprintf(w, "tokens   %d to train on, %d to validate with, vocabulary %d (%s)\n", t.train.Tokens(), t.valTokens, t.tok.Vocab(), t.tok.Kind())
+	fmt.Fprintf(w, "tokens   %d to train on, %d to validate with, vocabulary %d (%s)\n", t.head.Len(), t.tail.Len(), t.tok.Vocab(), t.tok.Kind())
 }
 
 func describeModel(w io.Writer, m *model) {
@@ -123,12 +126,12 @@ func describeModel(w io.Writer, m *model) {
 
 // reportGroups prints which parameters decay and why, at the peak of the
 // learning rate.
-func reportGroups(w io.Writer, solver presets.Solver, all bool) error {
-	report, err := solver.Report(peak(solver))
+func reportGroups(w io.Writer, solver presets.Solver, o *options) error {
+	report, err := solver.Report(peak(solver, o.Loop.Steps))
 	if err != nil {
 		return err
 	}
-	if !all {
+	if !o.verbose {
 		report = report.Folded()
 	}
 	if err := report.WriteText(w); err != nil {
@@ -138,80 +141,35 @@ func reportGroups(w io.Writer, solver presets.Solver, all bool) error {
 	return err
 }
 
-// peak is the first step with the highest learning rate.
-func peak(solver presets.Solver) int {
+// peak is the first step of a run with its highest learning rate.
+func peak(solver presets.Solver, steps int) int {
 	best, at := 0.0, 1
-	for step := 1; step <= 10000; step++ {
-		rows, err := solver.PlanStep(step)
-		if err != nil {
-			break
-		}
-		if lr := rows[0].LR; lr > best {
-			best, at = lr, step
+	for step := 1; step <= steps; step++ {
+		if rows, err := solver.PlanStep(step); err == nil && rows[0].LR > best {
+			best, at = rows[0].LR, step
 		}
 	}
 	return at
 }
 
-// writeBefore leaves what is known before training: the options, the groups,
-// the plan of learning rates, the drawing of the graph.
-func (m *model) writeBefore(out string, solver presets.Solver) error {
-	write := func(name string, f func(io.Writer) error) error {
-		file, err := os.Create(filepath.Join(out, name))
-		if err != nil {
-			return errors.Wrap(err, "-out")
-		}
-		if err := f(file); err != nil {
-			file.Close()
-			return err
-		}
-		return errors.Wrap(file.Close(), "-out")
-	}
-	report, err := solver.Report(peak(solver))
-	if err != nil {
-		return err
-	}
-	plan, err := solver.Plan(m.o.Loop.Steps)
-	if err != nil {
-		return err
-	}
-	groupOf := func(p *graph.Param) string { return solver.Groups().Of(p).Name }
-	for _, f := range []struct {
-		name  string
-		write func(io.Writer) error
-	}{
-		{"run.json", func(w io.Writer) error { return writeJSON(w, m.o, "  ") }},
-		{"groups.md", report.WriteMarkdown},
-		{"plan.csv", plan.WriteCSV},
-		{"graph.dot", func(w io.Writer) error { return graph.WriteDOT(w, m.loss, m.params, groupOf) }},
-	} {
-		if err := write(f.name, f.write); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func writeJSON(w io.Writer, v any, indent string) error {
-	enc := json.NewEncoder(w)
-	enc.SetIndent("", indent)
-	return errors.Wrap(enc.Encode(v), "JSON")
-}
-
 // finish tells how the run ended.
-func (m *model) finish(out string, sum train.Summary, sample string, s streams, talk io.Writer) error {
+func (j *job) finish(sum train.Summary, sample string, s streams) error {
+	w := s.talk(j.o)
 	speed := float64(sum.Tokens) / max(sum.Training.Seconds(), 1e-9)
-	fmt.Fprintf(talk, "%s after %d steps: training loss %.4f, validation loss %.4f (best %.4f at step %d)\n",
+	fmt.Fprintf(w, "%s after %d steps: training loss %.4f, validation loss %.4f (best %.4f at step %d)\n",
 		sum.Stopped, sum.Steps, sum.Loss, sum.ValLoss, sum.BestLoss, sum.BestStep)
-	fmt.Fprintf(talk, "%v of training, %.0f tokens/s\n", sum.Training.Round(10*time.Millisecond), speed)
+	fmt.Fprintf(w, "%v of training, %.0f tokens/s\n", sum.Training.Round(10*time.Millisecond), speed)
 	if sum.Skipped > 0 {
-		fmt.Fprintf(talk, "%d steps were skipped\n", sum.Skipped)
+		fmt.Fprintf(w, "%d steps were skipped\n", sum.Skipped)
 	}
 	if sample != "" {
-		fmt.Fprintf(talk, "\nthe model writes:\n%s\n\n", sample)
+		fmt.Fprintf(w, "\nthe model writes:\n%s\n\n", sample)
 	}
-	fmt.Fprintf(talk, "results in %s: run.json loss.png metrics.jsonl groups.md graph.dot plan.csv\n", out)
-	if !m.o.json {
+	fmt.Fprintf(w, "results in %s: loss.png metrics.jsonl groups.md graph.dot plan.csv run.json checkpoints\n", j.out)
+	if sum.Stopped == train.Interrupted {
+		fmt.Fprintf(s.err, "go on with: go run ./cmd/demo resume -run %s\n", j.out)
+	}
+	if !j.o.json {
 		return nil
 	}
 	return writeJSON(s.out, struct {
@@ -219,5 +177,5 @@ func (m *model) finish(out string, sum train.Summary, sample string, s streams, 
 		Speed   float64       `json:"tokens_per_second"`
 		Sample  string        `json:"sample"`
 		Out     string        `json:"out"`
-	}{sum, speed, sample, out}, "")
+	}{sum, speed, sample, j.out}, "")
 }

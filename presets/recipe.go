@@ -37,6 +37,32 @@ type Recipe struct {
 	// BatchTokens is the number of tokens of an optimizer step at the full
 	// size of the system, 0 if it is not known.
 	BatchTokens int `json:"batch_tokens,omitempty"`
+	// TrainSteps is the length of the run that the schedule is for, 0 if it
+	// is not known.
+	TrainSteps int `json:"train_steps,omitempty"`
+}
+
+// Scaled is r for a run of another length: the lengths of its schedule keep
+// their proportions to TrainSteps. A warm-up or hold that r has keeps at least
+// one step. Without TrainSteps r stays as it is.
+func (r Recipe) Scaled(steps int) Recipe {
+	if r.TrainSteps == 0 {
+		return r
+	}
+	scale := func(n *int) {
+		if *n > 0 {
+			*n = max(1, int(math.Round(float64(*n)*float64(steps)/float64(r.TrainSteps))))
+		}
+	}
+	c := &r.Schedule
+	scale(&c.Warmup)
+	scale(&c.Hold)
+	if c.Steps > 0 {
+		scale(&c.Steps)
+		c.Steps = max(c.Steps, c.Warmup+c.Hold+1)
+	}
+	r.TrainSteps = steps
+	return r
 }
 
 // Solver is what a recipe makes: a gorgonia.Solver that can tell what it does
@@ -67,6 +93,9 @@ func (r Recipe) Validate() error {
 	}
 	if r.BatchTokens < 0 {
 		return errors.Errorf("presets: batch_tokens = %d, want >= 0", r.BatchTokens)
+	}
+	if r.TrainSteps < 0 {
+		return errors.Errorf("presets: train_steps = %d, want >= 0", r.TrainSteps)
 	}
 	return r.Schedule.Validate()
 }

@@ -72,17 +72,6 @@ func (v vector) sumSquares() {
 	v.storeSums(sums)
 }
 
-func (v vector) sumSquaresAbout() {
-	v.routine("sumSquaresAbout", "(x []float32, mean float32) float64")
-	sums, mean := v.sums64(), v.broadcast("mean")
-	v.each("x", 2, func(at at) {
-		x := at.loadOr("x", mean)
-		VSUBPS(mean, x, x)
-		v.addSquare(x, sums)
-	})
-	v.storeSums(sums)
-}
-
 func (v vector) addSquare(x VecVirtual, sums sums64) {
 	low, high := v.halves(x)
 	VFMADD231PD(low, low, sums[0])
@@ -153,24 +142,5 @@ func (v vector) sumExp() {
 		VADDPS(x, sum, sum)
 	})
 	v.store32(sum, ReturnIndex(0))
-	v.end()
-}
-
-func (v vector) normGradSums() {
-	v.routine("normGradSums", "(dy, x, gain []float32, mean, rstd float32) (sumE, sumEH float64)")
-	mean, rstd := v.broadcast("mean"), v.broadcast("rstd")
-	sumE, sumEH := []VecVirtual{v.zero(), v.zero()}, []VecVirtual{v.zero(), v.zero()}
-	v.each("dy x gain", 2, func(at at) {
-		e, h := at.load("gain"), at.load("x")
-		VMULPS(at.load("dy"), e, e)
-		VSUBPS(mean, h, h)
-		VMULPS(rstd, h, h)
-		VADDPS(e, sumE[at.n], sumE[at.n])
-		VFMADD231PS(e, h, sumEH[at.n])
-	})
-	VADDPS(sumE[1], sumE[0], sumE[0])
-	VADDPS(sumEH[1], sumEH[0], sumEH[0])
-	v.store32(sumE[0], Return("sumE"))
-	v.store32(sumEH[0], Return("sumEH"))
 	v.end()
 }

@@ -42,6 +42,12 @@ func (v vector) routine(name, signature string) {
 	Pragma("noescape")
 }
 
+// end ends a routine.
+func (v vector) end() {
+	VZEROUPPER()
+	RET()
+}
+
 // broadcast returns a register with the float32 parameter in all lanes.
 func (v vector) broadcast(param string) VecVirtual {
 	address, err := Param(param).Resolve()
@@ -146,12 +152,6 @@ func (a at) loadOr(slice string, fill VecVirtual) VecVirtual {
 		VBLENDVPS(a.mask, r, fill, r)
 	}
 	return r
-}
-
-// end ends a routine.
-func (v vector) end() {
-	VZEROUPPER()
-	RET()
 }
 
 func (a at) store(x Register, slice string) {

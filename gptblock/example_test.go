@@ -95,3 +95,45 @@ func ExampleNewLinear() {
 	// fc.weight weight (4, 2)
 	// fc.bias bias (2)
 }
+
+// A model continues two prompts of different lengths, greedily and without a
+// graph: each further token costs one pass of that token.
+func ExampleDecoder() {
+	params, err := graph.NewParams(gorgonia.NewGraph(), graph.WithSeed(1))
+	if err != nil {
+		log.Fatal(err)
+	}
+	model, err := gptblock.New(params, gptblock.Config{
+		Vocab: 7, Context: 8, Layers: 2, Channels: 16, Heads: 2,
+		Layout: gptblock.LayoutLlama, Block: gptblock.BlockPreNorm, Activation: gptblock.SwiGLU,
+		Norm: gptblock.NormRMS, NormEps: 1e-5, Position: gptblock.PositionRoPE,
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	decoder, err := gptblock.NewDecoder(model, 2)
+	if err != nil {
+		log.Fatal(err)
+	}
+	next := [][]int32{{1, 2, 3}, {4}}
+	for range 3 {
+		if err := decoder.Append(next); err != nil {
+			log.Fatal(err)
+		}
+		for b := range next {
+			logits := decoder.Logits(b)
+			best := 0
+			for token, z := range logits {
+				if z > logits[best] {
+					best = token
+				}
+			}
+			next[b] = []int32{int32(best)}
+		}
+		fmt.Println(decoder.Len(0), decoder.Len(1), len(decoder.Logits(0)))
+	}
+	// Output:
+	// 3 1 7
+	// 4 2 7
+	// 5 3 7
+}

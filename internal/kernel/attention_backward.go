@@ -79,7 +79,8 @@ func AttentionBackward[T Float](s AttentionShape, dq []T, lddq int, dk []T, lddk
 // begin at position pos and are rows row, row+1, ... of the (B,H,T) rows, and
 // adds to dkv those of the keys and values that they attend to.
 func (w *attnWork[T]) backward(s *AttentionShape, mask []bool, pos, row, m int) {
-	for j0 := s.firstTile(pos); j0 < pos+m; j0 += attnKeys {
+	first := s.firstTile(pos) // all rows of the block see keys of it
+	for j0 := first; j0 < pos+m; j0 += attnKeys {
 		for r := 0; r < m; r += attnStrip {
 			rows := min(attnStrip, m-r)
 			lo, hi := s.span(pos, r, r+rows, j0, attnKeys)
@@ -93,7 +94,7 @@ func (w *attnWork[T]) backward(s *AttentionShape, mask []bool, pos, row, m int) 
 			}
 			w.hide(s, mask, pos, r, rows, j0, a, e)
 			w.scoreGradients(s, row+r, r, rows, j0, a, e)
-			later := s.firstKey(pos+r) < j0 // acc holds the sums over earlier tiles
+			later := j0 > first // acc holds the sums over earlier tiles
 			w.mulRows(w.acc[r*attnLd:], w.dp[r*attnLd+lo:], w.keys[(j0+lo)*w.width:], w.width, attnPanel, rows, w.width, hi-lo, later)
 		}
 		w.keyGradients(s, pos, j0, m)

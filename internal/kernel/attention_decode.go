@@ -15,7 +15,8 @@ func decode[T Float](s *AttentionShape, o []T, ldo int, lse, q []T, ldq int, k [
 		defer release(w.memory)
 		w.start()
 		row, qh := b*s.H+h, q[b*ldq+h*s.D:]
-		for j0 := s.firstTile(s.Past); j0 <= s.Past; j0 += attnKeys {
+		firstTile := s.firstTile(s.Past)
+		for j0 := firstTile; j0 <= s.Past; j0 += attnKeys {
 			lo, hi := s.span(s.Past, 0, 1, j0, attnKeys)
 			a, e := lo/16*16, roundUp(hi, 16)
 			key := b*s.rows() + j0 + lo
@@ -32,7 +33,7 @@ func decode[T Float](s *AttentionShape, o []T, ldo int, lse, q []T, ldq int, k [
 			hideKeys(x, s.mask(b), rows, j0+a, j0+e)
 			w.loops.softmax(x, rows, e-a, T(s.factor()), w.max, w.sum, w.fall)
 			w.drop(s, w.p, 0, rows, row, j0, a, e)
-			later := j0 > s.firstTile(s.Past)
+			later := j0 > firstTile
 			if later {
 				w.loops.scaleRows(w.acc, rows, w.width, w.fall)
 			}

@@ -52,7 +52,8 @@ func AttentionForward[T Float](s AttentionShape, o []T, ldo int, lse, q []T, ldq
 func (w *attnWork[T]) forward(s *AttentionShape, mask []bool, pos, row, m int) {
 	factor := T(s.factor())
 	w.start()
-	for j0 := s.firstTile(pos); j0 < pos+m; j0 += attnKeys {
+	first := s.firstTile(pos) // all rows of the block see keys of it
+	for j0 := first; j0 < pos+m; j0 += attnKeys {
 		for r := 0; r < m; r += attnStrip {
 			rows := min(attnStrip, m-r)
 			lo, hi := s.span(pos, r, r+rows, j0, attnKeys)
@@ -65,7 +66,7 @@ func (w *attnWork[T]) forward(s *AttentionShape, mask []bool, pos, row, m int) {
 			p, acc := w.p[r*attnLd:], w.acc[r*attnLd:]
 			w.loops.softmax(p[a:], rows, e-a, factor, w.max[r:], w.sum[r:], w.fall[r:])
 			w.drop(s, w.p, r, rows, row+r, j0, a, e)
-			later := s.firstKey(pos+r) < j0 // acc holds the sums over earlier tiles
+			later := j0 > first // acc holds the sums over earlier tiles
 			if later {
 				w.loops.scaleRows(acc, rows, w.width, w.fall[r:])
 			}

@@ -192,6 +192,9 @@ func checkAttention[T Float](t *testing.T, s AttentionShape, tolerance float64) 
 		want.dk, want.dv = want.dk[:s.keys()*CK], want.dv[:s.keys()*CK] // of the first sequence
 	}
 	check := func(t *testing.T) {
+		poison := newAttnArrays[T](s, math.NaN(), 1)
+		poison.backward(s)
+		poison.forward(s) // what it leaves in the work's memory must not come back
 		a := random()
 		a.forward(s)
 		a.backward(s)

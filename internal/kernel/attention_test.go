@@ -38,6 +38,7 @@ func attnCases() map[string]AttentionShape {
 		"after a cache":        {B: 1, T: 5, Past: 300, H: 4, K: 2, D: 16, Scale: 0.25},
 		"block after a cache":  {B: 2, T: 66, Past: 13, H: 2, K: 1, D: 16, Scale: 0.25, Window: 40},
 		"one after a cache":    {B: 1, T: 1, Past: 520, H: 4, K: 2, D: 33, Scale: 0.25},
+		"one, late window":     {B: 1, T: 1, Past: 150, H: 2, K: 1, D: 8, Scale: 0.25, Window: 70},
 		"strip ends a vector":  {B: 1, T: 42, Past: 6, H: 1, K: 1, D: 8, Scale: 0.25},
 		"cache with room":      {B: 1, T: 3, Past: 40, Cap: 50, H: 2, K: 2, D: 8, Scale: 0.25, SoftCap: 5, KeyMask: everyThird(50)},
 		"one, window, a cache": {B: 2, T: 1, Past: 99, H: 4, K: 1, D: 8, Scale: 0.25, SoftCap: 5, Window: 70},

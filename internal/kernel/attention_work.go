@@ -96,10 +96,11 @@ func (c *cutter[T]) cut(n int) []T {
 	return x
 }
 
-// copyRows copies rows of D channels.
+// copyRows copies rows of D channels, a few at a time, since assembly cannot be
+// preempted.
 func (w *attnWork[T]) copyRows(dst []T, lddst int, src []T, ldsrc, rows, D int) {
-	if rows > 0 {
-		w.loops.copyRows(dst, lddst, src, ldsrc, rows, D)
+	for r := 0; r < rows; r += attnKeys {
+		w.loops.copyRows(dst[r*lddst:], lddst, src[r*ldsrc:], ldsrc, min(attnKeys, rows-r), D)
 	}
 }
 

@@ -157,29 +157,3 @@ func testGatedUnits(t *testing.T) {
 		})
 	}
 }
-
-func TestBiasGELUTanh(t *testing.T) { eachImpl(t, testBiasGELUTanh) }
-
-func testBiasGELUTanh(t *testing.T) {
-	a := activations[0]
-	for _, shape := range [][2]int{{1, 1}, {3, 7}, {5, 64}, {200, 33}, {70, 257}} {
-		rows, cols := shape[0], shape[1]
-		x, bias, dy := randn[float32](rows*cols, 2, 8), randn[float32](cols, 1, 9), randn[float32](rows*cols, 1, 10)
-		y, intact := fenced[float32](rows * cols)
-		BiasGELUTanh(y, x, bias, rows, cols)
-		require.True(t, intact())
-		dx, intact := fenced[float32](rows * cols)
-		dbias, intactBias := fenced[float32](cols)
-		BiasGELUTanhBackward(dx, dbias, x, bias, dy, rows, cols)
-		require.True(t, intact() && intactBias())
-		want, wantGrad, sums := make([]float64, rows*cols), make([]float64, rows*cols), make([]float64, cols)
-		for i := range x {
-			z := float64(x[i] + bias[i%cols])
-			want[i], wantGrad[i] = a.value(z), float64(dy[i])*a.gradient(z)
-			sums[i%cols] += wantGrad[i]
-		}
-		requireClose(t, want, y, 1e-6, "BiasGELUTanh (%d,%d)", rows, cols)
-		requireClose(t, wantGrad, dx, 2e-6, "dx of (%d,%d)", rows, cols)
-		requireClose(t, sums, dbias, sumTolerance(rows), "dbias of (%d,%d)", rows, cols)
-	}
-}

@@ -130,15 +130,3 @@ func testSoftmax(t *testing.T) {
 		requireClose(t, want, y, 1e-6, "cols %d", cols)
 	}
 }
-
-func TestSoftmaxGradient(t *testing.T) { eachImpl(t, testSoftmaxGradient) }
-
-func testSoftmaxGradient(t *testing.T) {
-	const rows, cols = 3, 6
-	x, dy := randn[float64](rows*cols, 1, 1), randn[float64](rows*cols, 1, 2)
-	y, dx := make([]float64, rows*cols), make([]float64, rows*cols)
-	want := numericalGrad(x, func() float64 { Softmax(y, x, rows, cols); return dot(y, dy) })
-	Softmax(y, x, rows, cols)
-	SoftmaxBackward(dx, y, dy, rows, cols)
-	requireClose(t, want, dx, 1e-9, "dx")
-}

@@ -36,16 +36,6 @@ func Dropout[T Float](y, x []T, p float64, key, ctr [2]uint32) {
 	})
 }
 
-// DropoutAdd sets y = a + Dropout(x). y may be a or x.
-func DropoutAdd[T Float](y, a, x []T, p float64, key, ctr [2]uint32) {
-	checkLen("DropoutAdd", len(y), a, x)
-	mask := newDropoutMask[T](p, key, ctr)
-	loop := loopsOf[T]().dropoutAdd
-	ParallelRange(len(y), grain, func(lo, hi int) {
-		loop(y[lo:hi], a[lo:hi], x[lo:hi], mask, uint64(lo/dropoutGroup*dropoutLanes))
-	})
-}
-
 // DropPath drops whole samples, stochastic depth (Huang et al. 2016,
 // arXiv:1603.09382): of the len(y)/samples elements of each sample either all
 // become 0, with probability p, or all are multiplied by 1/(1-p). Its backward
@@ -56,17 +46,6 @@ func DropPath[T Float](y, x []T, samples int, p float64, key, ctr [2]uint32) {
 	size := len(y) / samples
 	for s := range samples {
 		Scale(row(y, s, size), mask.sample(s), row(x, s, size))
-	}
-}
-
-// DropPathAdd sets y = a + DropPath(x). y may be a.
-func DropPathAdd[T Float](y, a, x []T, samples int, p float64, key, ctr [2]uint32) {
-	checkLen("DropPathAdd", len(y), a, x)
-	mask := newDropoutMask[T](p, key, ctr)
-	size := len(y) / samples
-	copy(y, a[:len(y)])
-	for s := range samples {
-		Axpy(row(y, s, size), mask.sample(s), row(x, s, size))
 	}
 }
 
@@ -97,16 +76,5 @@ func dropoutLoop[T Float](y, x []T, d *dropoutMask[T], block uint64) {
 			y[i] = x[i] * f[i]
 		}
 		y, x, block = y[n:], x[n:], block+dropoutLanes
-	}
-}
-
-func dropoutAddLoop[T Float](y, a, x []T, d *dropoutMask[T], block uint64) {
-	for len(y) > 0 {
-		n := min(len(y), dropoutGroup)
-		f := d.factors(block)
-		for i := range n {
-			y[i] = a[i] + x[i]*f[i]
-		}
-		y, a, x, block = y[n:], a[n:], x[n:], block+dropoutLanes
 	}
 }

@@ -24,12 +24,9 @@ func testDropoutEachLength(t *testing.T) {
 	key, ctr := [2]uint32{1, 2}, [2]uint32{3, 4}
 	const p = 0.3
 	eachLength(func(n int) {
-		x, a := randn[float32](n, 1, 1), randn[float32](n, 1, 2)
+		x := randn[float32](n, 1, 1)
 		y, intact := fenced[float32](n)
 		Dropout(y, x, p, key, ctr)
-		require.True(t, intact(), "n = %d", n)
-		sum, intact := fenced[float32](n)
-		DropoutAdd(sum, a, x, p, key, ctr)
 		require.True(t, intact(), "n = %d", n)
 		want := make([]float32, n)
 		for i := range x {
@@ -40,8 +37,6 @@ func testDropoutEachLength(t *testing.T) {
 			}
 		}
 		require.Equal(t, want, y, "n = %d", n)
-		AddTo(want, a)
-		requireClose(t, want, sum, 1e-6, "DropoutAdd n = %d", n)
 	})
 }
 
@@ -76,10 +71,9 @@ func TestDropPath(t *testing.T) { eachImpl(t, testDropPath) }
 
 func testDropPath(t *testing.T) {
 	const samples, size, p = 100, 3, 0.4
-	x, a := randn[float64](samples*size, 1, 1), randn[float64](samples*size, 1, 2)
-	y, sum := make([]float64, len(x)), make([]float64, len(x))
+	x := randn[float64](samples*size, 1, 1)
+	y := make([]float64, len(x))
 	DropPath(y, x, samples, p, [2]uint32{1}, [2]uint32{2})
-	DropPathAdd(sum, a, x, samples, p, [2]uint32{1}, [2]uint32{2})
 	dropped := 0
 	for s := range samples {
 		if y[s*size] == 0 {
@@ -91,7 +85,6 @@ func testDropPath(t *testing.T) {
 			} else {
 				require.InDelta(t, x[i]/(1-p), y[i], 1e-12)
 			}
-			require.InDelta(t, a[i]+y[i], sum[i], 1e-12)
 		}
 	}
 	require.InDelta(t, p*samples, dropped, 4*math.Sqrt(p*(1-p)*samples))

@@ -19,32 +19,6 @@ func GELUTanhBackward[T Float](dx, x, dy []T) {
 	ParallelRange(len(dx), grain, func(lo, hi int) { loop(dx[lo:hi], x[lo:hi], dy[lo:hi]) })
 }
 
-// BiasGELUTanh sets y[r,c] = GELUTanh(x[r,c] + bias[c]). y may be x.
-func BiasGELUTanh[T Float](y, x, bias []T, rows, cols int) {
-	checkLen("BiasGELUTanh", rows*cols, y, x)
-	checkLen("BiasGELUTanh bias", cols, bias)
-	loop := loopsOf[T]().biasGELUTanh
-	ParallelRange(rows, rowGrain(cols), func(lo, hi int) {
-		for r := lo; r < hi; r++ {
-			loop(row(y, r, cols), row(x, r, cols), bias[:cols])
-		}
-	})
-}
-
-// BiasGELUTanhBackward sets dx to the gradient of BiasGELUTanh by x, and
-// dbias to its column sums. dx may be dy or x.
-func BiasGELUTanhBackward[T Float](dx, dbias, x, bias, dy []T, rows, cols int) {
-	checkLen("BiasGELUTanhBackward", rows*cols, dx, x, dy)
-	checkLen("BiasGELUTanhBackward bias", cols, dbias, bias)
-	l := loopsOf[T]()
-	sumOverRows(dbias[:cols], rows, func(dbias []T, lo, hi int) {
-		for r := lo; r < hi; r++ {
-			l.biasGELUTanhBackward(row(dx, r, cols), row(x, r, cols), bias[:cols], row(dy, r, cols))
-			l.add(dbias, dbias, row(dx, r, cols))
-		}
-	})
-}
-
 const (
 	sqrt8OverPi = 1.5957691216057307117597842397375 // 2 sqrt(2/pi)
 	geluCubic   = 0.044715
@@ -76,19 +50,5 @@ func geluTanhBackwardLoop[T Float](dx, x, dy []T) {
 	x, dy = x[:len(dx)], dy[:len(dx)]
 	for i, v := range x {
 		dx[i] = dy[i] * geluTanhGrad(v)
-	}
-}
-
-func biasGELUTanhLoop[T Float](y, x, bias []T) {
-	x, bias = x[:len(y)], bias[:len(y)]
-	for i, v := range x {
-		y[i] = geluTanh(v + bias[i])
-	}
-}
-
-func biasGELUTanhBackwardLoop[T Float](dx, x, bias, dy []T) {
-	x, bias, dy = x[:len(dx)], bias[:len(dx)], dy[:len(dx)]
-	for i, v := range x {
-		dx[i] = dy[i] * geluTanhGrad(v+bias[i])
 	}
 }

@@ -22,45 +22,22 @@ func LayerNorm[T Float](y, mean, rstd, x, gain, bias []T, rows, cols int, eps T)
 	})
 }
 
-// AddLayerNorm sets sum = a + b, the residual connection, and y to the
-// LayerNorm of sum. sum may be a or b.
-func AddLayerNorm[T Float](sum, y, mean, rstd, a, b, gain, bias []T, rows, cols int, eps T) {
-	checkLen("AddLayerNorm", rows*cols, sum, y, a, b)
-	checkLen("AddLayerNorm statistics", rows, mean, rstd)
-	checkLen("AddLayerNorm gain", cols, gain)
-	shift := rowsOrZeros(bias, 1, cols)
-	defer shift.release()
-	l := loopsOf[T]()
-	ParallelRange(rows, rowGrain(cols), func(lo, hi int) {
-		for r := lo; r < hi; r++ {
-			l.add(row(sum, r, cols), row(a, r, cols), row(b, r, cols))
-			mean[r], rstd[r] = l.layerNorm(row(y, r, cols), row(sum, r, cols), gain[:cols], shift.row(0), eps)
-		}
-	})
-}
-
-// LayerNormBackward sets dx, dgain and dbias to the gradients of LayerNorm.
-// dbias may be nil. dx may be dy.
-func LayerNormBackward[T Float](dx, dgain, dbias, dy, x, gain, mean, rstd []T, rows, cols int) {
-	AddLayerNormBackward(dx, dgain, dbias, nil, dy, x, gain, mean, rstd, rows, cols)
-}
-
-// AddLayerNormBackward is the backward pass of AddLayerNorm: dx, the gradient
-// of both a and b, is that of the LayerNorm plus dsum, the gradient that
-// reaches sum from elsewhere. dsum may be nil. dx may be dy or dsum.
-func AddLayerNormBackward[T Float](dx, dgain, dbias, dsum, dy, sum, gain, mean, rstd []T, rows, cols int) {
-	checkLen("LayerNormBackward", rows*cols, dx, dy, sum)
+// LayerNormBackward sets dx, dgain and dbias to the gradients of LayerNorm, and
+// adds to dx the gradient that x has besides, by way of a residual connection.
+// dbias and residual may be nil. dx may be dy or residual.
+func LayerNormBackward[T Float](dx, dgain, dbias, residual, dy, x, gain, mean, rstd []T, rows, cols int) {
+	checkLen("LayerNormBackward", rows*cols, dx, dy, x)
 	checkLen("LayerNormBackward statistics", rows, mean, rstd)
 	checkLen("LayerNormBackward gain", cols, dgain, gain)
-	residual := rowsOrZeros(dsum, rows, cols)
-	defer residual.release()
+	besides := rowsOrZeros(residual, rows, cols)
+	defer besides.release()
 	l := loopsOf[T]()
 	grads := workspace[T](2 * cols) // dgain, then dbias
 	defer release(grads)
 	sumOverRows(grads, rows, func(partial []T, lo, hi int) {
 		for r := lo; r < hi; r++ {
-			l.normBackward(row(dx, r, cols), residual.row(r), partial[:cols], partial[cols:],
-				row(dy, r, cols), row(sum, r, cols), gain[:cols], mean[r], rstd[r])
+			l.normBackward(row(dx, r, cols), besides.row(r), partial[:cols], partial[cols:],
+				row(dy, r, cols), row(x, r, cols), gain[:cols], mean[r], rstd[r])
 		}
 	})
 	copy(dgain[:cols], grads)
@@ -80,8 +57,8 @@ func (l *loops[T]) layerNorm(y, x, gain, bias []T, eps T) (mean, rstd T) {
 }
 
 // normBackward is the backward pass of one row; see normGradLoop.
-func (l *loops[T]) normBackward(dx, dsum, dgain, dbias, dy, x, gain []T, mean, rstd T) {
+func (l *loops[T]) normBackward(dx, residual, dgain, dbias, dy, x, gain []T, mean, rstd T) {
 	n := float64(len(x))
 	sumE, sumEH := l.normGradSums(dy, x, gain, mean, rstd)
-	l.normGrad(dx, dsum, dgain, dbias, dy, x, gain, mean, rstd, T(sumE/n), T(sumEH/n))
+	l.normGrad(dx, residual, dgain, dbias, dy, x, gain, mean, rstd, T(sumE/n), T(sumEH/n))
 }

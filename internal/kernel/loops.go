@@ -27,21 +27,17 @@ type loops[T Float] struct {
 	softCap          func(y, x []T, cap T)
 	softCapBackward  func(dx, y, dy []T, cap T)
 
-	biasGELUTanh         func(y, x, bias []T)
-	biasGELUTanhBackward func(dx, x, bias, dy []T)
-
 	sumSquaresAbout func(x []T, mean T) float64
 	normalize       func(y, x, gain, bias []T, mean, rstd T)
 	normGradSums    func(dy, x, gain []T, mean, rstd T) (sumE, sumEH float64)
-	normGrad        func(dx, dsum, dgain, dbias, dy, x, gain []T, mean, rstd, meanE, meanEH T)
+	normGrad        func(dx, residual, dgain, dbias, dy, x, gain []T, mean, rstd, meanE, meanEH T)
 
 	max      func(x []T) T
 	sumExp   func(x []T, shift T) float64
 	expScale func(dst, x []T, shift, scale T)
 
-	adamW      func(w, g, m, v []T, s *adamWScalars[T])
-	dropout    func(y, x []T, d *dropoutMask[T], block uint64)
-	dropoutAdd func(y, a, x []T, d *dropoutMask[T], block uint64)
+	adamW   func(w, g, m, v []T, s *adamWScalars[T])
+	dropout func(y, x []T, d *dropoutMask[T], block uint64)
 }
 
 // portableLoops is the implementation in Go.
@@ -69,9 +65,6 @@ func portableLoops[T Float]() loops[T] {
 		softCap:          softCapLoop[T],
 		softCapBackward:  softCapBackwardLoop[T],
 
-		biasGELUTanh:         biasGELUTanhLoop[T],
-		biasGELUTanhBackward: biasGELUTanhBackwardLoop[T],
-
 		sumSquaresAbout: sumSquaresAboutLoop[T],
 		normalize:       normalizeLoop[T],
 		normGradSums:    normGradSumsLoop[T],
@@ -81,9 +74,8 @@ func portableLoops[T Float]() loops[T] {
 		sumExp:   sumExpLoop[T],
 		expScale: expScaleLoop[T],
 
-		adamW:      adamWLoop[T],
-		dropout:    dropoutLoop[T],
-		dropoutAdd: dropoutAddLoop[T],
+		adamW:   adamWLoop[T],
+		dropout: dropoutLoop[T],
 	}
 }
 

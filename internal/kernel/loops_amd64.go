@@ -32,9 +32,6 @@ func loopsAVX2() loops[float32] {
 		softCap:          softCapAVX2,
 		softCapBackward:  softCapBackwardAVX2,
 
-		biasGELUTanh:         biasGELUTanhAVX2,
-		biasGELUTanhBackward: biasGELUTanhBackwardAVX2,
-
 		sumSquaresAbout: sumSquaresAboutAVX2,
 		normalize:       normalizeAVX2,
 		normGradSums:    normGradSumsAVX2,
@@ -44,9 +41,8 @@ func loopsAVX2() loops[float32] {
 		sumExp:   sumExpAVX2,
 		expScale: expScaleAVX2,
 
-		adamW:      adamW(adamWAVX2),
-		dropout:    dropout(dropoutAVX2),
-		dropoutAdd: dropoutAdd(dropoutAddAVX2),
+		adamW:   adamW(adamWAVX2),
+		dropout: dropout(dropoutAVX2),
 	}
 }
 
@@ -74,9 +70,6 @@ func loopsAVX512() loops[float32] {
 		softCap:          softCapAVX512,
 		softCapBackward:  softCapBackwardAVX512,
 
-		biasGELUTanh:         biasGELUTanhAVX512,
-		biasGELUTanhBackward: biasGELUTanhBackwardAVX512,
-
 		sumSquaresAbout: sumSquaresAboutAVX512,
 		normalize:       normalizeAVX512,
 		normGradSums:    normGradSumsAVX512,
@@ -86,9 +79,8 @@ func loopsAVX512() loops[float32] {
 		sumExp:   sumExpAVX512,
 		expScale: expScaleAVX512,
 
-		adamW:      adamW(adamWAVX512),
-		dropout:    dropout(dropoutAVX512),
-		dropoutAdd: dropoutAdd(dropoutAddAVX512),
+		adamW:   adamW(adamWAVX512),
+		dropout: dropout(dropoutAVX512),
 	}
 }
 
@@ -104,13 +96,5 @@ func dropout(asm func(y, x []float32, d *uint32, block uint64)) func(y, x []floa
 		n := len(y) / dropoutGroup * dropoutGroup
 		asm(y[:n], x, &d.key[0], block)
 		dropoutLoop(y[n:], x[n:], d, block+uint64(n/dropoutGroup*dropoutLanes))
-	}
-}
-
-func dropoutAdd(asm func(y, a, x []float32, d *uint32, block uint64)) func(y, a, x []float32, d *dropoutMask[float32], block uint64) {
-	return func(y, a, x []float32, d *dropoutMask[float32], block uint64) {
-		n := len(y) / dropoutGroup * dropoutGroup
-		asm(y[:n], a, x, &d.key[0], block)
-		dropoutAddLoop(y[n:], a[n:], x[n:], d, block+uint64(n/dropoutGroup*dropoutLanes))
 	}
 }

@@ -34,14 +34,14 @@ func normGradSumsLoop[T Float](dy, x, gain []T, mean, rstd T) (sumE, sumEH float
 
 // normGradLoop is
 //
-//	dx = rstd (e - meanE - h meanEH) + dsum,  dgain += dy h,  dbias += dy
-func normGradLoop[T Float](dx, dsum, dgain, dbias, dy, x, gain []T, mean, rstd, meanE, meanEH T) {
-	dsum, dgain, dbias = dsum[:len(dx)], dgain[:len(dx)], dbias[:len(dx)]
+//	dx = rstd (e - meanE - h meanEH) + residual,  dgain += dy h,  dbias += dy
+func normGradLoop[T Float](dx, residual, dgain, dbias, dy, x, gain []T, mean, rstd, meanE, meanEH T) {
+	residual, dgain, dbias = residual[:len(dx)], dgain[:len(dx)], dbias[:len(dx)]
 	dy, x, gain = dy[:len(dx)], x[:len(dx)], gain[:len(dx)]
 	for i, d := range dy {
 		h := (x[i] - mean) * rstd
 		dgain[i] += d * h
 		dbias[i] += d
-		dx[i] = rstd*(d*gain[i]-meanE-h*meanEH) + dsum[i]
+		dx[i] = rstd*(d*gain[i]-meanE-h*meanEH) + residual[i]
 	}
 }

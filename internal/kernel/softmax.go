@@ -16,24 +16,6 @@ func Softmax[T Float](y, x []T, rows, cols int) {
 	})
 }
 
-// SoftmaxBackward sets dx to the gradient of Softmax, given its result y:
-// dx = y (dy - sum(y dy)). dx may be dy.
-func SoftmaxBackward[T Float](dx, y, dy []T, rows, cols int) {
-	checkLen("SoftmaxBackward", rows*cols, dx, y, dy)
-	ParallelRange(rows, rowGrain(cols), func(lo, hi int) {
-		for r := lo; r < hi; r++ {
-			dx, y, dy := row(dx, r, cols), row(y, r, cols), row(dy, r, cols)
-			var dot float64
-			for i, v := range y {
-				dot += float64(v) * float64(dy[i])
-			}
-			for i, v := range y {
-				dx[i] = v * (dy[i] - T(dot))
-			}
-		}
-	})
-}
-
 // sumExpBlocks is sumExp of x in blocks, whose sums are added in float64: at
 // the width of a vocabulary a float32 sum would lose digits.
 func (l *loops[T]) sumExpBlocks(x []T, shift T) float64 {

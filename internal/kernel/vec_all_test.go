@@ -45,12 +45,6 @@ func runVec(rows, cols int, operand func(n int) []float32) map[string]any {
 	}
 	matrixResult("SoftCap", func(y []float32) { SoftCap(y, x, 30) })
 	matrixResult("SoftCapBackward", func(y []float32) { SoftCapBackward(y, x, dy, 30) })
-	matrixResult("BiasGELUTanh", func(y []float32) { BiasGELUTanh(y, x, gain, rows, cols) })
-	matrixResult("BiasGELUTanhBackward dx", func(dx []float32) {
-		dbias := channel()
-		BiasGELUTanhBackward(dx, dbias, x, gain, dy, rows, cols)
-		results["BiasGELUTanhBackward dbias"] = dbias
-	})
 	matrixResult("Softmax", func(y []float32) { Softmax(y, x, rows, cols) })
 	matrixResult("CrossEntropy dlogits", func(dlogits []float32) {
 		loss, lse := perRow(), perRow()
@@ -58,22 +52,22 @@ func runVec(rows, cols int, operand func(n int) []float32) map[string]any {
 		ce.ForwardBackward(loss, lse, dlogits, x, ids)
 		results["CrossEntropy"] = [][]float32{loss, lse}
 	})
-	matrixResult("AddLayerNorm", func(y []float32) {
-		sum, mean, rstd := matrix(), perRow(), perRow()
-		AddLayerNorm(sum, y, mean, rstd, x, residual, gain, nil, rows, cols, 1e-5)
-		matrixResult("AddLayerNormBackward dx", func(dx []float32) {
+	matrixResult("LayerNorm", func(y []float32) {
+		mean, rstd := perRow(), perRow()
+		LayerNorm(y, mean, rstd, x, gain, nil, rows, cols, 1e-5)
+		matrixResult("LayerNormBackward dx", func(dx []float32) {
 			dgain, dbias := channel(), channel()
-			AddLayerNormBackward(dx, dgain, dbias, residual, dy, sum, gain, mean, rstd, rows, cols)
-			results["LayerNorm"] = [][]float32{mean, rstd, dgain, dbias}
+			LayerNormBackward(dx, dgain, dbias, residual, dy, x, gain, mean, rstd, rows, cols)
+			results["LayerNorm rows"] = [][]float32{mean, rstd, dgain, dbias}
 		})
 	})
-	matrixResult("AddRMSNorm", func(y []float32) {
-		sum, rstd := matrix(), perRow()
-		AddRMSNorm(sum, y, rstd, x, residual, gain, rows, cols, 1e-5)
-		matrixResult("AddRMSNormBackward dx", func(dx []float32) {
+	matrixResult("RMSNorm", func(y []float32) {
+		rstd := perRow()
+		RMSNorm(y, rstd, x, gain, rows, cols, 1e-5)
+		matrixResult("RMSNormBackward dx", func(dx []float32) {
 			dgain := channel()
-			AddRMSNormBackward(dx, dgain, residual, dy, sum, gain, rstd, rows, cols)
-			results["RMSNorm"] = [][]float32{rstd, dgain}
+			RMSNormBackward(dx, dgain, residual, dy, x, gain, rstd, rows, cols)
+			results["RMSNorm rows"] = [][]float32{rstd, dgain}
 		})
 	})
 	table := operand(cols * 3)
@@ -84,8 +78,7 @@ func runVec(rows, cols int, operand func(n int) []float32) map[string]any {
 	results["SumRows"] = dbias
 	key, ctr := [2]uint32{1, 2}, [2]uint32{3, 4}
 	matrixResult("Dropout", func(y []float32) { Dropout(y, x, 0.2, key, ctr) })
-	matrixResult("DropoutAdd", func(y []float32) { DropoutAdd(y, residual, x, 0.2, key, ctr) })
-	matrixResult("DropPathAdd", func(y []float32) { DropPathAdd(y, residual, x, rows, 0.2, key, ctr) })
+	matrixResult("DropPath", func(y []float32) { DropPath(y, x, rows, 0.2, key, ctr) })
 	matrixResult("AdamW w", func(w []float32) {
 		m, v := matrix(), matrix()
 		Fill(v, 0.5)

@@ -50,25 +50,21 @@ func BenchmarkVec(b *testing.B) {
 	const hidden = 4 * channels
 	x, y, dy := wave(rows*hidden, 1), make([]float32, rows*hidden), wave(rows*hidden, 2)
 	bias, gain := wave(hidden, 3), wave(hidden, 4)
-	mean, rstd, grads := make([]float32, rows), make([]float32, rows), make([]float32, 2*hidden)
+	mean, rstd, grads := make([]float32, rows), make([]float32, rows), make([]float32, hidden)
 
 	benchBytes(b, "GELUTanh", rows*hidden, 8, func() { kernel.GELUTanh(y, x) })
 	benchBytes(b, "GELUTanhBackward", rows*hidden, 12, func() { kernel.GELUTanhBackward(y, x, dy) })
 	benchBytes(b, "GELUErf", rows*hidden, 8, func() { kernel.GELUErf(y, x) })
-	benchBytes(b, "BiasGELUTanh", rows*hidden, 8, func() { kernel.BiasGELUTanh(y, x, bias, rows, hidden) })
-	benchBytes(b, "BiasGELUTanhBackward", rows*hidden, 12, func() {
-		kernel.BiasGELUTanhBackward(y, grads[:hidden], x, bias, dy, rows, hidden)
-	})
 	benchBytes(b, "SwiGLU", rows*hidden, 12, func() { kernel.SwiGLU(y, x, dy) })
 	benchBytes(b, "Exp", rows*hidden, 8, func() { kernel.Exp(y, x) })
 	benchBytes(b, "Dropout", rows*hidden, 8, func() { kernel.Dropout(y, x, 0.1, [2]uint32{1, 2}, [2]uint32{3, 4}) })
 	benchBytes(b, "AddBias", rows*hidden, 8, func() { kernel.AddBias(y, bias, rows, hidden) })
-	benchBytes(b, "SumRows", rows*hidden, 4, func() { kernel.SumRows(grads[:hidden], dy, rows, hidden) })
+	benchBytes(b, "SumRows", rows*hidden, 4, func() { kernel.SumRows(grads, dy, rows, hidden) })
 	benchBytes(b, "LayerNorm", rows*channels, 8, func() {
 		kernel.LayerNorm(y, mean, rstd, x, gain, bias, rows, channels, 1e-5)
 	})
 	benchBytes(b, "LayerNormBackward", rows*channels, 12, func() {
-		kernel.LayerNormBackward(y, grads[:channels], grads[channels:2*channels], dy, x, gain, mean, rstd, rows, channels)
+		kernel.LayerNormBackward(y, grads[:channels], grads[channels:2*channels], nil, dy, x, gain, mean, rstd, rows, channels)
 	})
 
 	const chunk = 256

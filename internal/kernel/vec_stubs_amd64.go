@@ -74,16 +74,6 @@ func siluAVX2(y []float32, x []float32)
 //go:noescape
 func siluBackwardAVX2(dx []float32, x []float32, dy []float32)
 
-// biasGELUTanhAVX2 is equivalent to biasGELUTanhLoop.
-//
-//go:noescape
-func biasGELUTanhAVX2(y []float32, x []float32, bias []float32)
-
-// biasGELUTanhBackwardAVX2 is equivalent to biasGELUTanhBackwardLoop.
-//
-//go:noescape
-func biasGELUTanhBackwardAVX2(dx []float32, x []float32, bias []float32, dy []float32)
-
 // swigluAVX2 is equivalent to swigluLoop.
 //
 //go:noescape
@@ -127,7 +117,7 @@ func normGradSumsAVX2(dy []float32, x []float32, gain []float32, mean float32, r
 // normGradAVX2 is equivalent to normGradLoop.
 //
 //go:noescape
-func normGradAVX2(dx []float32, dsum []float32, dgain []float32, dbias []float32, dy []float32, x []float32, gain []float32, mean float32, rstd float32, meanE float32, meanEH float32)
+func normGradAVX2(dx []float32, residual []float32, dgain []float32, dbias []float32, dy []float32, x []float32, gain []float32, mean float32, rstd float32, meanE float32, meanEH float32)
 
 // maxAVX2 is equivalent to maxLoop.
 //
@@ -153,11 +143,6 @@ func adamWAVX2(w []float32, g []float32, m []float32, v []float32, s *float32)
 //
 //go:noescape
 func dropoutAVX2(y []float32, x []float32, d *uint32, block uint64)
-
-// dropoutAddAVX2 is equivalent to dropoutAddLoop.
-//
-//go:noescape
-func dropoutAddAVX2(y []float32, a []float32, x []float32, d *uint32, block uint64)
 
 // addAVX512 is equivalent to addLoop.
 //
@@ -229,16 +214,6 @@ func siluAVX512(y []float32, x []float32)
 //go:noescape
 func siluBackwardAVX512(dx []float32, x []float32, dy []float32)
 
-// biasGELUTanhAVX512 is equivalent to biasGELUTanhLoop.
-//
-//go:noescape
-func biasGELUTanhAVX512(y []float32, x []float32, bias []float32)
-
-// biasGELUTanhBackwardAVX512 is equivalent to biasGELUTanhBackwardLoop.
-//
-//go:noescape
-func biasGELUTanhBackwardAVX512(dx []float32, x []float32, bias []float32, dy []float32)
-
 // swigluAVX512 is equivalent to swigluLoop.
 //
 //go:noescape
@@ -282,7 +257,7 @@ func normGradSumsAVX512(dy []float32, x []float32, gain []float32, mean float32,
 // normGradAVX512 is equivalent to normGradLoop.
 //
 //go:noescape
-func normGradAVX512(dx []float32, dsum []float32, dgain []float32, dbias []float32, dy []float32, x []float32, gain []float32, mean float32, rstd float32, meanE float32, meanEH float32)
+func normGradAVX512(dx []float32, residual []float32, dgain []float32, dbias []float32, dy []float32, x []float32, gain []float32, mean float32, rstd float32, meanE float32, meanEH float32)
 
 // maxAVX512 is equivalent to maxLoop.
 //
@@ -308,8 +283,3 @@ func adamWAVX512(w []float32, g []float32, m []float32, v []float32, s *float32)
 //
 //go:noescape
 func dropoutAVX512(y []float32, x []float32, d *uint32, block uint64)
-
-// dropoutAddAVX512 is equivalent to dropoutAddLoop.
-//
-//go:noescape
-func dropoutAddAVX512(y []float32, a []float32, x []float32, d *uint32, block uint64)

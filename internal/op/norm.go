@@ -77,7 +77,7 @@ func (n *layerNorm[T]) backward(d [][]T, dy, _ []T, in *inputs[T]) error {
 	if len(d) > 2 {
 		dbias = d[2]
 	}
-	kernel.AddLayerNormBackward(d[0], d[1], dbias, in.more, dy, in.f[0], in.f[1], n.mean, n.rstd, n.rows, n.cols)
+	kernel.LayerNormBackward(d[0], d[1], dbias, in.more, dy, in.f[0], in.f[1], n.mean, n.rstd, n.rows, n.cols)
 	return nil
 }
 
@@ -93,7 +93,7 @@ func (n *rmsNorm[T]) forward(y []T, in *inputs[T]) error {
 }
 
 func (n *rmsNorm[T]) backward(d [][]T, dy, _ []T, in *inputs[T]) error {
-	kernel.AddRMSNormBackward(d[0], d[1], in.more, dy, in.f[0], in.f[1], n.rstd, n.rows, n.cols)
+	kernel.RMSNormBackward(d[0], d[1], in.more, dy, in.f[0], in.f[1], n.rstd, n.rows, n.cols)
 	return nil
 }
 

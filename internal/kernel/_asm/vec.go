@@ -18,7 +18,6 @@ func vec() {
 		v.unary("geluTanh", func(v vector) activation { return geluTanh(v) })
 		v.unary("geluErf", func(v vector) activation { return geluErf(v) })
 		v.unary("silu", func(v vector) activation { return silu(v) })
-		v.biased("biasGELUTanh", func(v vector) activation { return geluTanh(v) })
 		v.gated("swiglu", silu)
 		v.gated("geglu", geluTanh)
 		v.softCap()
@@ -33,8 +32,7 @@ func vec() {
 		v.expScale()
 
 		v.adamW()
-		v.dropout(false)
-		v.dropout(true)
+		v.dropout()
 	}
 }
 

@@ -31,28 +31,6 @@ func (v vector) unary(name string, f func(vector) activation) {
 	v.end()
 }
 
-// biased writes y = f(x + bias) and dx = dy f'(x + bias).
-func (v vector) biased(name string, f func(vector) activation) {
-	sum := func(at at) VecVirtual {
-		x := at.load("x")
-		VADDPS(at.load("bias"), x, x)
-		return x
-	}
-	v.routine(name, "(y, x, bias []float32)")
-	a := f(v)
-	v.each("y x bias", 1, func(at at) { at.store(a.value(sum(at)), "y") })
-	v.end()
-
-	v.routine(name+"Backward", "(dx, x, bias, dy []float32)")
-	a = f(v)
-	v.each("dx x bias dy", 1, func(at at) {
-		df := a.gradient(sum(at))
-		VMULPS(at.load("dy"), df, df)
-		at.store(df, "dx")
-	})
-	v.end()
-}
-
 // gated writes y = f(gate) up and its gradients.
 func (v vector) gated(name string, f func(vector) sigmoidUnit) {
 	v.routine(name, "(y, gate, up []float32)")

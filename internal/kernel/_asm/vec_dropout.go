@@ -18,20 +18,11 @@ const (
 	dropoutLanes = 16
 )
 
-// dropout writes y = f x, or y = a + f x, for slices of whole groups, f the
-// factors of the mask.
-func (v vector) dropout(add bool) {
-	if add {
-		v.routine("dropoutAdd", "(y, a, x []float32, d *uint32, block uint64)")
-	} else {
-		v.routine("dropout", "(y, x []float32, d *uint32, block uint64)")
-	}
+// dropout writes y = f x for slices of whole groups, f the factors of the mask.
+func (v vector) dropout() {
+	v.routine("dropout", "(y, x []float32, d *uint32, block uint64)")
 	y, x := Load(Param("y").Base(), GP64()), Load(Param("x").Base(), GP64())
 	left := Load(Param("y").Len(), GP64())
-	a := GP64()
-	if add {
-		Load(Param("a").Base(), a)
-	}
 	d, block := Load(Param("d"), GP64()), Load(Param("block"), GP64())
 	random := v.philox(d)
 	scale := v.reg()
@@ -45,21 +36,12 @@ func (v vector) dropout(add bool) {
 		for w, word := range words {
 			at := 4 * (w*dropoutLanes + first)
 			factor := v.where(word, threshold, scale)
-			if !add {
-				VMULPS(Mem{Base: x, Disp: at}, factor, factor)
-			} else {
-				sum := v.reg()
-				VMOVUPS(Mem{Base: a, Disp: at}, sum)
-				VFMADD132PS(Mem{Base: x, Disp: at}, sum, factor)
-			}
+			VMULPS(Mem{Base: x, Disp: at}, factor, factor)
 			VMOVUPS(factor, Mem{Base: y, Disp: at})
 		}
 	}
 	ADDQ(U32(4*dropoutGroup), y)
 	ADDQ(U32(4*dropoutGroup), x)
-	if add {
-		ADDQ(U32(4*dropoutGroup), a)
-	}
 	ADDQ(U32(dropoutLanes), block)
 	SUBQ(U32(dropoutGroup), left)
 	JGE(LabelRef("group"))

@@ -49,9 +49,9 @@ func (v vector) normGradSums() {
 }
 
 func (v vector) normGrad() {
-	v.routine("normGrad", "(dx, dsum, dgain, dbias, dy, x, gain []float32, mean, rstd, meanE, meanEH float32)")
+	v.routine("normGrad", "(dx, residual, dgain, dbias, dy, x, gain []float32, mean, rstd, meanE, meanEH float32)")
 	mean, rstd, meanE, meanEH := v.broadcast("mean"), v.broadcast("rstd"), v.broadcast("meanE"), v.broadcast("meanEH")
-	v.each("dx dsum dgain dbias dy x gain", 1, func(at at) {
+	v.each("dx residual dgain dbias dy x gain", 1, func(at at) {
 		dy, h, e := at.load("dy"), at.load("x"), at.load("gain")
 		dgain, dbias := at.load("dgain"), at.load("dbias")
 		VSUBPS(mean, h, h)
@@ -62,7 +62,7 @@ func (v vector) normGrad() {
 		at.store(dbias, "dbias")
 		VFMSUB213PS(meanE, dy, e) // dy gain - meanE
 		VFNMADD231PS(meanEH, h, e)
-		VFMADD213PS(at.load("dsum"), rstd, e)
+		VFMADD213PS(at.load("residual"), rstd, e)
 		at.store(e, "dx")
 	})
 	v.end()

@@ -14,6 +14,19 @@
 // checksum for every file, so a process that is killed at any moment leaves a
 // run that can go on from its last good checkpoint.
 //
+// # The folder of a run
+//
+//	latest                       the name of the newest checkpoint
+//	step-00000100/
+//	    model.safetensors        weights, by parameter name
+//	    solver.safetensors       NAME/exp_avg, NAME/exp_avg_sq and so on
+//	    ema.safetensors          further sets, if the run has them
+//	    state.json               step, configuration, fingerprint of the corpus,
+//	                             steps of the solver, the loop's own state
+//	    SHA256SUMS               of all of these; sha256sum -c reads it
+//
+// Weights and states are in the type in which they were, so nothing is lost.
+//
 // The sub-package hf reads and writes whole model folders of Hugging Face's
 // transformers, config.json included; safetensors is the file format alone.
 package checkpoint

@@ -31,8 +31,11 @@ func decode[T Float](dst []T, src []byte, from Dtype) {
 	}
 }
 
-// encode converts src to elements in dst, rounding to nearest, ties to even.
-func encode[T Float](dst []byte, src []T, to Dtype) {
+// encode converts src to elements in dst, rounding to nearest, ties to even. It
+// returns the index of the first finite number that is too large for the type,
+// -1 if there is none.
+func encode[T Float](dst []byte, src []T, to Dtype) (overflow int) {
+	overflow = -1
 	le := binary.LittleEndian
 	switch to {
 	case F64:
@@ -41,17 +44,30 @@ func encode[T Float](dst []byte, src []T, to Dtype) {
 		}
 	case F32:
 		for i, x := range src {
-			le.PutUint32(dst[4*i:], math.Float32bits(float32(x)))
+			f := float32(x)
+			le.PutUint32(dst[4*i:], math.Float32bits(f))
+			if f-f != 0 && x-x == 0 && overflow < 0 {
+				overflow = i
+			}
 		}
 	case BF16:
 		for i, x := range src {
-			le.PutUint16(dst[2*i:], floatToBfloat(roundToOdd(float64(x))))
+			b := floatToBfloat(roundToOdd(float64(x)))
+			le.PutUint16(dst[2*i:], b)
+			if b&0x7f80 == 0x7f80 && x-x == 0 && overflow < 0 {
+				overflow = i
+			}
 		}
 	case F16:
 		for i, x := range src {
-			le.PutUint16(dst[2*i:], floatToHalf(roundToOdd(float64(x))))
+			h := floatToHalf(roundToOdd(float64(x)))
+			le.PutUint16(dst[2*i:], h)
+			if h&0x7c00 == 0x7c00 && x-x == 0 && overflow < 0 {
+				overflow = i
+			}
 		}
 	}
+	return overflow
 }
 
 // roundToOdd rounds to a float32 whose last bit is set if anything was cut

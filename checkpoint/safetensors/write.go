@@ -8,7 +8,6 @@ import (
 	"io"
 	"math"
 	"slices"
-	"unsafe"
 
 	"github.com/pkg/errors"
 )
@@ -123,18 +122,11 @@ func writeFloats[T Float](w io.Writer, t Tensor, data []T) error {
 	buf := buffers.Get().(*[chunkBytes]byte)
 	defer buffers.Put(buf)
 	size := t.Dtype.Size()
-	narrows := size < int(unsafe.Sizeof(*new(T)))
-	var back [256]float32
 	for at := 0; at < len(data); {
 		m := min(chunkBytes/size, len(data)-at)
 		raw := buf[:m*size]
-		encode(raw, data[at:at+m], t.Dtype)
-		for i := 0; i < m && narrows; i += len(back) {
-			n := min(len(back), m-i)
-			decode(back[:n], raw[i*size:], t.Dtype)
-			if j := firstNotFinite(back[:n]); j >= 0 && data[at+i+j]-data[at+i+j] == 0 {
-				return errors.Errorf("safetensors: tensor %q [%d] = %v, too large for %s", t.Name, at+i+j, data[at+i+j], t.Dtype)
-			}
+		if i := encode(raw, data[at:at+m], t.Dtype); i >= 0 {
+			return errors.Errorf("safetensors: tensor %q [%d] = %v, too large for %s", t.Name, at+i, data[at+i], t.Dtype)
 		}
 		if _, err := w.Write(raw); err != nil {
 			return errors.Wrapf(err, "safetensors: tensor %q", t.Name)

@@ -2,6 +2,7 @@ package bpe_test
 
 import (
 	"fmt"
+	"os"
 	"path/filepath"
 	"testing"
 
@@ -87,4 +88,25 @@ func Example() {
 	text, err := g.Decode(ids)
 	fmt.Println(len(ids), text, err)
 	// Output: 7 The gorget guards the throat. <nil>
+}
+
+// GORGET_TINYSHAKESPEARE names the text that nanoGPT's README counts in tokens:
+// 301,966 to train on and 36,059 to validate with.
+func TestTinyShakespeareCounts(t *testing.T) {
+	path := os.Getenv("GORGET_TINYSHAKESPEARE")
+	if path == "" {
+		t.Skip("GORGET_TINYSHAKESPEARE names no file")
+	}
+	c, err := dataset.LoadCorpus(path)
+	require.NoError(t, err)
+	cut := int(0.9 * float64(len(c.Text)))
+	for text, want := range map[string]int{c.Text[:cut]: 301966, c.Text[cut:]: 36059} {
+		ids, err := newGPT2(t).Encode(text)
+		require.NoError(t, err)
+		require.Len(t, ids, want)
+	}
+	// And as characters: 65 of them.
+	chars, err := dataset.NewChars(c.Text)
+	require.NoError(t, err)
+	require.Equal(t, 65, chars.Vocab())
 }

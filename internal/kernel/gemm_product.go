@@ -33,7 +33,7 @@ type product[T Float] struct {
 }
 
 const (
-	// superBlock bounds the elements of A that are packed at a time.
+	// superBlock bounds the elements of A, and of B, packed at a time.
 	superBlock = 4 << 20
 	// wantTasks is the number of tasks to cut a super-block into: enough to
 	// keep many workers equally busy, few enough that packing B pays.
@@ -46,8 +46,9 @@ func (p product[T]) run(parallel bool) {
 	p.kd = evenPart(p.k, p.kc, 8)
 	p.chooseDirect()
 	p.panelsB = ceilDiv(p.n, p.cols)
-	depth := p.kd * max(1, superBlock/(p.kd*min(p.m, 512)))
-	depth = min(depth, p.k)
+	// What is packed at a time of A, (rows,depth), and of B if tasks share it.
+	widest := max(min(p.m, 512), min(p.n, wantTasks*p.nc))
+	depth := min(p.k, p.kd*max(1, superBlock/(p.kd*widest)))
 	rows := max(superBlock/depth/p.tiling.rows, 1) * p.tiling.rows
 
 	for k0 := 0; k0 < p.k; k0 += depth {
@@ -112,7 +113,9 @@ func (p product[T]) runSuperBlock(parallel bool) {
 	release(p.packedB)
 }
 
-// cutTasks chooses the block of C that is one task.
+// cutTasks chooses the block of C that is one task: as wide as the cache
+// allows, since that is how often each element of A is used once it is there,
+// then as high as leaves enough tasks, and less wide only if that is not so.
 func (p *product[T]) cutTasks(parallel bool) {
 	p.taskA = p.panelsA
 	p.taskB = min(p.panelsB, p.nc/p.cols)
@@ -120,10 +123,10 @@ func (p *product[T]) cutTasks(parallel bool) {
 		return
 	}
 	want := min(wantTasks, 1+p.rows*p.n*p.depth/taskWork)
-	p.taskB = min(p.taskB, ceilDiv(p.panelsB, want))
-	if across := ceilDiv(p.panelsB, p.taskB); across < want {
-		p.taskA = ceilDiv(p.panelsA, ceilDiv(want, across))
-	}
+	across := ceilDiv(p.panelsB, p.taskB)
+	p.taskA = ceilDiv(p.panelsA, ceilDiv(want, across))
+	down := ceilDiv(p.panelsA, p.taskA)
+	p.taskB = min(p.taskB, ceilDiv(p.panelsB, ceilDiv(want, down)))
 }
 
 // packGroup is the number of panels that one packing task packs.

@@ -24,7 +24,7 @@ func tiling64() *tiling[float64] {
 
 var (
 	avx512Tiling32 = tiling[float32]{
-		rows: 14, cols: 32, stride: 16, kc: 512, mc: 168, nc: 384,
+		rows: 14, cols: 32, stride: 16, kc: 768, mc: 126, nc: 384,
 		copyPanel: spackCopyAVX512, transposePanel: spackTransposeAVX512, lanes: 16,
 		tile: sgemmTileAVX512, tileRows: sgemmTileRowsAVX512, unpacked: true,
 	}

@@ -16,6 +16,15 @@ func (o operand[T]) at(x, k int) []T {
 	return o.data[x*o.ld+k:]
 }
 
+// packStep is the number of k to pack of one panel before going to the next.
+// Where each k is a row of memory, neighbouring panels share its pages.
+func (o operand[T]) packStep(depth int) int {
+	if o.kMajor {
+		return min(depth, 16)
+	}
+	return depth
+}
+
 // packPanel copies the elements (x0+x, k0+k), 0 <= x < width, 0 <= k < depth,
 // to dst[k*stride+x]. A panel is what one pass of the tile kernel reads, in
 // the order in which it reads it. What dst holds between width and stride is

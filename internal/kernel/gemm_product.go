@@ -61,21 +61,20 @@ func (p product[T]) run(parallel bool) {
 }
 
 // chooseDirect decides which operands need not be packed. Packing costs a few
-// percent of the time, more where a packed panel is used only a few times; it
-// pays for itself where the cache or the TLB would otherwise be short of
-// places for the rows that a tile reads together.
+// percent of the time, more where a packed panel is used only a few times. It
+// pays for itself where the rows that a tile reads together would push each
+// other out of the cache, or need more pages than the TLB holds.
 func (p *product[T]) chooseDirect() {
 	if !p.unpacked {
 		return
 	}
 	var zero T
 	size := int(unsafe.Sizeof(zero))
+	fits := p.m*p.k*size <= directBytes && p.a.ld*size%conflictStride != 0
 	if p.a.kMajor {
-		p.directA = p.n <= 4*p.cols || p.m*p.k*size <= directBytes
-	} else if p.tileRows != nil {
-		// Rows a multiple of 2 KiB apart fall into one or two sets of a first
-		// level cache.
-		p.directA = p.a.ld*size%2048 != 0 && p.m*p.k*size <= directBytes
+		p.directA = fits || p.panelsB <= 2
+	} else {
+		p.directA = fits && p.tileRows != nil
 	}
 	if p.b.kMajor {
 		p.directB = p.m <= directRows || p.k*p.n*size <= directBytes/4
@@ -83,8 +82,12 @@ func (p *product[T]) chooseDirect() {
 }
 
 const (
-	directBytes = 2 << 20
-	directRows  = 384
+	directBytes = 2 << 20 // of A: what a second level cache holds, or nearly
+	directRows  = 384     // of C: fewer do not repay packing B
+
+	// conflictStride is a distance of rows, in bytes, at which they share one
+	// or two sets of a first level cache.
+	conflictStride = 2048
 )
 
 func (p product[T]) runSuperBlock(parallel bool) {
@@ -130,7 +133,7 @@ func (p *product[T]) cutTasks(parallel bool) {
 }
 
 // packGroup is the number of panels that one packing task packs.
-const packGroup = 4
+const packGroup = 8
 
 func (p *product[T]) packs() int {
 	blocks := ceilDiv(p.depth, p.kd)
@@ -152,11 +155,8 @@ func (p *product[T]) pack(i int) {
 	first := i / blocks * packGroup
 	if p.packedA != nil {
 		if first < p.panelsA {
-			for panel := first; panel < min(first+packGroup, p.panelsA); panel++ {
-				x0, x1 := p.rowsOf(panel)
-				dst := p.packedA[p.stride*(p.panelsA*k+panel*depth):]
-				p.packPanel(dst, p.stride, p.a, p.i0+x0, x1-x0, p.k0+k, depth)
-			}
+			last := min(first+packGroup, p.panelsA)
+			p.packRows(p.packedA[p.stride*(p.panelsA*k+first*depth):], first, last, p.k0+k, depth)
 			return
 		}
 		first -= ceilDiv(p.panelsA, packGroup) * packGroup
@@ -165,12 +165,25 @@ func (p *product[T]) pack(i int) {
 	p.packColumns(p.packedB[p.cols*(p.panelsB*k+first*depth):], first, last, p.k0+k, depth)
 }
 
+// packRows packs the panels first..last-1 of A.
+func (p *product[T]) packRows(dst []T, first, last, k0, depth int) {
+	step := p.a.packStep(depth)
+	for k := 0; k < depth; k += step {
+		for panel := first; panel < last; panel++ {
+			lo, hi := p.rowsOf(panel)
+			p.packPanel(dst[p.stride*((panel-first)*depth+k):], p.stride, p.a, p.i0+lo, hi-lo, k0+k, min(step, depth-k))
+		}
+	}
+}
+
 // packColumns packs the panels first..last-1 of B.
-func (p *product[T]) packColumns(dst []T, first, last, k, depth int) {
-	for panel := first; panel < last; panel++ {
-		x0 := panel * p.cols
-		p.packPanel(dst, p.cols, p.b, x0, min(p.cols, p.n-x0), k, depth)
-		dst = dst[p.cols*depth:]
+func (p *product[T]) packColumns(dst []T, first, last, k0, depth int) {
+	step := p.b.packStep(depth)
+	for k := 0; k < depth; k += step {
+		for panel := first; panel < last; panel++ {
+			x := panel * p.cols
+			p.packPanel(dst[p.cols*((panel-first)*depth+k):], p.cols, p.b, x, min(p.cols, p.n-x), k0+k, min(step, depth-k))
+		}
 	}
 }
 

@@ -37,7 +37,9 @@ const (
 	attnLd    = attnKeys + 16 // row stride of all tiles; + 16 spreads the rows over the cache's sets
 	attnPanel = 32            // keys in a packed panel
 	attnTile  = attnRows * attnLd
-	attnTasks = 16 // tasks to cut a call into at least, if it has the blocks
+
+	attnTasks  = 16      // tasks to cut a call into at least, if it has the blocks
+	attnShares = 8 << 20 // elements of all tasks' shares of the gradients of k and v
 )
 
 // MaxHeadSize is the largest head size of attention.
@@ -122,6 +124,12 @@ func (s *AttentionShape) block(g, n int) (h, i0, i1 int) {
 // triangle evenly. It depends on the shape alone.
 func (s *AttentionShape) parts() int {
 	return max(1, min(ceilDiv(attnTasks, s.B*s.K), s.blocks()))
+}
+
+// backwardParts is parts, limited by the memory that the tasks' shares of the
+// gradients of k and v may take.
+func (s *AttentionShape) backwardParts() int {
+	return max(1, min(s.parts(), attnShares/(s.B*s.K*s.shareSize())))
 }
 
 // check panics on a shape that cannot be computed.

@@ -27,10 +27,10 @@ func AttentionBackward[T Float](s AttentionShape, dq []T, lddq int, dk []T, lddk
 	if len(lse) < s.B*s.H*s.T {
 		panic("kernel: attention: lse is shorter than (B,H,T)")
 	}
-	if s.B == 0 {
+	if s.B == 0 || s.keys() == 0 {
 		return
 	}
-	parts := s.parts()
+	parts := s.backwardParts()
 	share := s.shareSize()
 	var shares []T // (B,K,parts) times dk and dv of a kv head
 	if parts > 1 {

@@ -182,5 +182,9 @@ func TestAttentionMisuse(t *testing.T) {
 		require.Panics(t, func() { a.forward(bad) }, fmt.Sprint(i))
 		require.Panics(t, func() { a.backward(bad) }, fmt.Sprint(i))
 	}
-	require.NotPanics(t, func() { a.forward(AttentionShape{H: 1, K: 1, D: 8, Scale: 1}) }, "nothing to do")
+	for _, nothing := range []AttentionShape{{H: 1, K: 1, D: 8, Scale: 1}, {B: 1, H: 1, K: 1, D: 8, Scale: 1}} {
+		require.NotPanics(t, func() { a.forward(nothing) })
+		require.NotPanics(t, func() { a.backward(nothing) })
+	}
+	require.EqualValues(t, attnGuard, a.dk[0])
 }

@@ -91,6 +91,9 @@ func (d *Decoder) Batch() int { return len(d.length) }
 // Context is the largest number of tokens of a sequence.
 func (d *Decoder) Context() int { return d.config.Context }
 
+// Vocab is the number of logits.
+func (d *Decoder) Vocab() int { return d.config.Vocab }
+
 // Len is the number of tokens that a sequence has.
 func (d *Decoder) Len(sequence int) int { return d.length[sequence] }
 

@@ -257,6 +257,7 @@ func TestDecoderRefuses(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, 2, d.Batch())
 	require.Equal(t, c.Context, d.Context())
+	require.Equal(t, c.Vocab, d.Vocab())
 	require.NoError(t, d.Append([][]int32{{1}, {2, 3}}))
 	logits := append([]float64(nil), d.Logits(1)...)
 	require.ErrorContains(t, d.Append([][]int32{{1}}), "tokens of 1 sequences, want 2")

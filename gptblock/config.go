@@ -94,6 +94,12 @@ type Config struct {
 	// arXiv:1603.09382, section 3).
 	StochasticDepth float64 `json:"stochastic_depth,omitempty"`
 
+	// Recompute trades time for memory: the backward pass computes each block
+	// once more instead of keeping its activations (Chen et al. 2016,
+	// arXiv:1604.06174). The gradients are the same. It is for training with
+	// the TapeMachine.
+	Recompute bool `json:"recompute,omitempty"`
+
 	Init Init `json:"init"`
 }
 
@@ -115,7 +121,7 @@ const IgnoreIndex = -100
 // Eval is c for evaluation and sampling: nothing is random, and the loss is the
 // cross-entropy alone, without z-loss and load-balancing loss.
 func (c Config) Eval() Config {
-	c.ZLoss, c.RouterLossCoef = 0, 0
+	c.ZLoss, c.RouterLossCoef, c.Recompute = 0, 0, false
 	c.EmbeddingDropout, c.AttentionDropout, c.ResidualDropout, c.StochasticDepth = 0, 0, 0, 0
 	return c
 }

@@ -110,7 +110,12 @@ func (m *Model) Hidden(ids *gorgonia.Node) (*gorgonia.Node, error) {
 		if f.err != nil {
 			break
 		}
-		x, f.err = b.Forward(x, ids)
+		forward := func(x *gorgonia.Node) (*gorgonia.Node, error) { return b.Forward(x, ids) }
+		if m.Config.Recompute {
+			x, f.err = op.Recompute(x, forward)
+		} else {
+			x, f.err = forward(x)
+		}
 		f.err = errors.Wrap(f.err, fmt.Sprintf("gptblock: layer %d", i))
 		if mix, ok := b.MLP.(*Mixture); ok {
 			p.routings = append(p.routings, mix.Routing())

@@ -100,6 +100,8 @@ func flagSet(name string, o *options, file *string, help io.Writer) *flag.FlagSe
 	fs.Float64Var(&c.ResidualDropout, "dropout", c.ResidualDropout, "dropout of embedding, attention and residual branches")
 	fs.Float64Var(&c.StochasticDepth, "stochastic-depth", c.StochasticDepth, "probability of dropping a branch of the last layer")
 
+	fs.BoolVar(&c.Recompute, "recompute", c.Recompute, "compute each block again in the backward pass instead of keeping its activations: slower, less memory")
+
 	fs.IntVar(&e.Batch, "batch", e.Batch, "sequences a micro-batch")
 	fs.IntVar(&e.Micro, "micro", e.Micro, "micro-batches a step")
 	fs.IntVar(&e.Steps, "steps", e.Steps, "optimizer steps")

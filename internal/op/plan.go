@@ -64,63 +64,53 @@ func (b *backward[T]) result() *buffer[T] { return b.grads.of[b.first] }
 
 func (g *getter[T]) result() *buffer[T] { return g.of }
 
-// slab is memory that several results use one after the other.
-type slab[T kernel.Float] struct {
-	size  int
-	until int // the last position at which it is taken
-	users []*buffer[T]
+// need is a result that wants a place: its elements, and the first and last
+// position at which it is needed.
+type need[T kernel.Float] struct {
+	b          *buffer[T]
+	size, at   int // elements, rounded up; offset in the arena
+	born, dies int
 }
 
-// share places the results of type T, in order of birth: into the smallest
-// free slab that is large enough, else into the largest free one, which grows,
-// else into a new one.
+func (n *need[T]) overlaps(m *need[T]) bool { return n.born <= m.dies && m.born <= n.dies }
+
+// share places the results of type T in one arena: the largest first, each at
+// the lowest offset where nothing lies that is needed at the same time ("greedy
+// by size" of Pisarchyk and Lee 2020, arXiv:2001.03288). What is kept to the end
+// has no one to share with and gets memory of its own at the first run.
 func share[T kernel.Float](order gorgonia.Nodes, p plan) {
-	type need struct {
-		b          *buffer[T]
-		size       int
-		born, dies int
-	}
-	var needs []need
+	const line = 16 // elements: results begin on cache lines of their own
+	var needs []*need[T]
 	for _, n := range order {
 		o, ok := n.Op().(planned[T])
-		if !ok {
+		if !ok || p.dies[n] == len(order) {
 			continue
 		}
-		if b := o.result(); !b.private && b.value == nil && !b.shape.IsScalar() {
-			needs = append(needs, need{b, b.shape.TotalSize(), p.born[n], p.dies[n]})
+		if b := o.result(); b != nil && b.value == nil && !b.shape.IsScalar() {
+			size := (b.shape.TotalSize() + line - 1) / line * line
+			needs = append(needs, &need[T]{b: b, size: size, born: p.born[n], dies: p.dies[n]})
 		}
 	}
-	slices.SortStableFunc(needs, func(a, b need) int { return a.born - b.born })
-
-	var slabs []*slab[T]
+	slices.SortStableFunc(needs, func(a, b *need[T]) int { return b.size - a.size })
+	arena := 0
+	var placed []*need[T] // by offset
 	for _, n := range needs {
-		var best *slab[T]
-		for _, s := range slabs {
-			if s.until < n.born && (best == nil || fits(s.size, best.size, n.size)) {
-				best = s
+		n.at = 0
+		for _, m := range placed {
+			if n.overlaps(m) {
+				if n.at+n.size <= m.at {
+					break // fits into the gap before m
+				}
+				n.at = max(n.at, m.at+m.size)
 			}
 		}
-		if best == nil {
-			best = &slab[T]{}
-			slabs = append(slabs, best)
-		}
-		best.size, best.until = max(best.size, n.size), n.dies
-		best.users = append(best.users, n.b)
+		i, _ := slices.BinarySearchFunc(placed, n.at, func(m *need[T], at int) int { return m.at - at })
+		placed = slices.Insert(placed, i, n)
+		arena = max(arena, n.at+n.size)
 	}
-	for _, s := range slabs {
-		memory := make([]T, s.size)
-		for _, b := range s.users {
-			b.data = memory[:b.shape.TotalSize()]
-			b.value = wrap(b.data, b.shape)
-		}
+	memory := make([]T, arena)
+	for _, n := range needs {
+		n.b.data = memory[n.at:][:n.b.shape.TotalSize():n.size]
+		n.b.value = wrap(n.b.data, n.b.shape)
 	}
-}
-
-// fits reports whether a slab of size a is the better place for n elements
-// than one of size b.
-func fits(a, b, n int) bool {
-	if a >= n && b >= n {
-		return a < b
-	}
-	return a > b
 }

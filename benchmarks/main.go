@@ -41,6 +41,7 @@ func command(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	var (
 		only     = flags.String("only", "", "run these alone: `NAME[:CASE],...`")
 		listing  = flags.Bool("list", false, "list the benchmarks and their cases")
+		long     = flags.Bool("long", false, "run the long cases too, those that -list has in parentheses")
 		asJSON   = flags.Bool("json", false, `print an object a line: {"name":...,"case":...,"value":...,"unit":...}`)
 		markdown = flags.Bool("markdown", false, "print the tables in Markdown, with the machine they were measured on")
 		rounds   = flags.Int("rounds", 7, "`N` rounds, in each of which everything that is compared has a turn")
@@ -70,7 +71,7 @@ func command(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		return wrong(errors.New("-json and -markdown, want one of them"))
 	}
 	all := []*suite{optimizerSuite, gemmSuite, trainSuite, rooflineSuite, scalingSuite}
-	tasks, err := choose(all, *only)
+	tasks, err := choose(all, *only, *long)
 	if err != nil {
 		return wrong(err)
 	}

@@ -43,23 +43,38 @@ type schedule struct {
 	log    io.Writer
 }
 
+// Of what takes longer than this, in seconds, a single step warms up, and three
+// rounds must do.
+const (
+	longStep  = 10.0
+	longRound = 60.0
+)
+
 // alternate lets every contender take a turn in every round. On a machine whose
 // speed drifts, only figures of the same round can be compared. The first
 // steps of a contender, which allocate and warm up, are not counted.
 func alternate(ctx context.Context, s schedule, contenders []contender) ([]series, error) {
 	results := make([]series, len(contenders))
 	steps := make([]int, len(contenders))
+	total := 0.0
 	for i, c := range contenders {
 		fmt.Fprintf(s.log, "  %s: warming up\n", c.name())
-		warm, err := c.run(2)
+		warm, err := c.run(1)
+		if err == nil && warm.Seconds[0] < longStep {
+			warm, err = c.run(1)
+		}
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", c.name(), err)
 		}
-		last := time.Duration(warm.Seconds[len(warm.Seconds)-1] * float64(time.Second))
-		steps[i] = int(min(max(s.turn/max(last, 1), 1), 1000))
+		steps[i] = int(min(max(s.turn.Seconds()/warm.Seconds[0], 1), 1000))
+		total += float64(steps[i]) * warm.Seconds[0]
+	}
+	rounds := s.rounds
+	if total > longRound {
+		rounds = min(rounds, 3)
 	}
 	allocated := make([][]float64, len(contenders))
-	for round := range s.rounds {
+	for round := range rounds {
 		for i, c := range contenders {
 			if err := sleep(ctx, s.pause); err != nil {
 				return nil, err
@@ -71,7 +86,7 @@ func alternate(ctx context.Context, s schedule, contenders []contender) ([]serie
 			results[i].seconds = append(results[i].seconds, median(r.Seconds))
 			allocated[i] = append(allocated[i], float64(r.Allocated)/float64(len(r.Seconds)))
 			results[i].last = r
-			fmt.Fprintf(s.log, "  round %d/%d  %s: %.4g s\n", round+1, s.rounds, c.name(), median(r.Seconds))
+			fmt.Fprintf(s.log, "  round %d/%d  %s: %.4g s\n", round+1, rounds, c.name(), median(r.Seconds))
 		}
 	}
 	for i := range results {

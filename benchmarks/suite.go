@@ -21,7 +21,7 @@ type suite struct {
 type benchmark struct {
 	name  string
 	cases []string
-	long  []string // further cases, which run only if -only names them
+	long  []string // further cases, which run only if -only names them or -long is set
 }
 
 // settings are what the command line sets for every suite.
@@ -44,8 +44,9 @@ type task struct {
 }
 
 // choose makes the tasks that the text of -only asks for: NAME or NAME:CASE,
-// separated by commas. Without any, all benchmarks run.
-func choose(suites []*suite, only string) ([]task, error) {
+// separated by commas; without any, all benchmarks. Long cases run if they are
+// named, or all are wanted.
+func choose(suites []*suite, only string, long bool) ([]task, error) {
 	asked := map[[2]string]bool{} // name, case
 	for _, s := range suites {
 		for _, b := range s.benchmarks {
@@ -53,7 +54,7 @@ func choose(suites []*suite, only string) ([]task, error) {
 				asked[[2]string{b.name, c}] = only == ""
 			}
 			for _, c := range b.long {
-				asked[[2]string{b.name, c}] = false
+				asked[[2]string{b.name, c}] = only == "" && long
 			}
 		}
 	}
@@ -67,8 +68,8 @@ func choose(suites []*suite, only string) ([]task, error) {
 			return nil, fmt.Errorf("-only %s: there is no benchmark %q; -list lists them", only, name)
 		}
 		cases := b.cases
-		if len(cases) == 0 {
-			cases = b.long
+		if long || len(cases) == 0 {
+			cases = slices.Concat(b.cases, b.long)
 		}
 		if hasCase {
 			cases = []string{c}
@@ -121,8 +122,7 @@ func find(suites []*suite, name string) *benchmark {
 	return nil
 }
 
-// list writes each benchmark with its cases; those in parentheses run only if
-// -only names them.
+// list writes each benchmark with its cases; those in parentheses are long.
 func list(w io.Writer, suites []*suite) {
 	for _, s := range suites {
 		for _, b := range s.benchmarks {

@@ -15,16 +15,22 @@ func TestChoose(t *testing.T) {
 		{name: "slow", cases: []string{"1"}},
 	}}
 	growth := &suite{benchmarks: []benchmark{{name: "growth", long: []string{"all"}}}}
-	for _, c := range []struct{ only, want string }{
-		{"", "1:fast+slow 2:fast"},
-		{"slow", "1:slow"},
-		{"fast:3", "3:fast"},
-		{"fast:2,slow", "1:slow 2:fast"},
-		{"fast,fast:3", "1:fast 2:fast 3:fast"},
-		{"growth", "all:growth"},
+	for _, c := range []struct {
+		only string
+		long bool
+		want string
+	}{
+		{"", false, "1:fast+slow 2:fast"},
+		{"", true, "1:fast+slow 2:fast 3:fast all:growth"},
+		{"slow", false, "1:slow"},
+		{"fast", true, "1:fast 2:fast 3:fast"},
+		{"fast:3", false, "3:fast"},
+		{"fast:2,slow", true, "1:slow 2:fast"},
+		{"fast,fast:3", false, "1:fast 2:fast 3:fast"},
+		{"growth", false, "all:growth"},
 	} {
 		t.Run(c.only, func(t *testing.T) {
-			tasks, err := choose([]*suite{speed, growth}, c.only)
+			tasks, err := choose([]*suite{speed, growth}, c.only, c.long)
 			require.NoError(t, err)
 			var got []string
 			for _, task := range tasks {

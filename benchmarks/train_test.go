@@ -53,7 +53,7 @@ func TestStockModelTrainsLikeOurs(t *testing.T) {
 
 func TestTrainingInChildren(t *testing.T) {
 	var log bytes.Buffer
-	subjects := []string{oursAdamW, oursAdam, stockOps}
+	subjects := []string{oursAdamW, oneThread, oursAdam, stockOps}
 	rows, err := measureTraining(context.Background(), quick(&log), subjects, tiny)
 	require.NoError(t, err)
 	found := values(t, rows, "tiny")

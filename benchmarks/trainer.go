@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"runtime"
 
 	"gorgonia.org/gorgonia"
 	"gorgonia.org/tensor"
@@ -45,6 +46,7 @@ type job struct {
 // The benchmarks of a training step.
 const (
 	oursAdamW = "train_step"
+	oneThread = "train_step_one_thread" // the same on one thread
 	oursAdam  = "train_step_stock_adam" // our ops, gorgonia.AdamSolver
 	stockOps  = "train_step_stock_ops"  // Gorgonia's ops and its AdamSolver
 )
@@ -52,10 +54,11 @@ const (
 // trainer is a model with its solver and one batch, on which it trains again
 // and again.
 type trainer struct {
-	label  string
-	prog   *graph.Program
-	solver gorgonia.Solver
-	feed   graph.Feed
+	label   string
+	threads int // 0 means all
+	prog    *graph.Program
+	solver  gorgonia.Solver
+	feed    graph.Feed
 }
 
 func newTrainer(j job) (*trainer, error) {
@@ -66,7 +69,7 @@ func newTrainer(j job) (*trainer, error) {
 	t := &trainer{label: j.Subject}
 	var loss *gorgonia.Node
 	switch j.Subject {
-	case oursAdamW, oursAdam:
+	case oursAdamW, oneThread, oursAdam:
 		loss, t.feed, err = ourModel(ps, j.Case)
 	case stockOps:
 		loss, t.feed, err = stockModel(ps, j.Case)
@@ -79,9 +82,12 @@ func newTrainer(j job) (*trainer, error) {
 	if t.prog, err = graph.Compile(loss, ps); err != nil {
 		return nil, err
 	}
-	if j.Subject != oursAdamW {
+	switch j.Subject {
+	case oursAdam, stockOps:
 		t.solver = newStockAdam()
 		return t, nil
+	case oneThread:
+		t.threads = 1
 	}
 	gs, err := groups.Split(ps, groups.GPT2Policy())
 	if err != nil {
@@ -148,6 +154,9 @@ func (g gptCase) batch() (tokens, targets []int32) {
 func (t *trainer) name() string { return t.label }
 
 func (t *trainer) run(steps int) (report, error) {
+	if t.threads > 0 {
+		defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(t.threads))
+	}
 	var loss float64
 	r, err := local{step: func() error {
 		result, err := t.prog.Step(context.Background(), t.solver, t.feed)

@@ -12,7 +12,7 @@ type workspaces[T Float] struct {
 
 // workspaceLimit bounds the elements kept per element type: beyond it the
 // oldest buffers are left to the garbage collector.
-const workspaceLimit = 16 << 20
+const workspaceLimit = 64 << 20
 
 var (
 	workspaces32 workspaces[float32]

@@ -26,10 +26,10 @@ func Mixtral() System {
 	small.Experts, small.TopK, small.Router, small.RouterLossCoef = 8, 2, gptblock.RouterTopKSoftmax, 0.02
 	large := small
 	large.Context, large.Layers, large.Channels, large.Heads, large.Hidden = 65536, 56, 6144, 48, 16384
-	r := llamaAdamW(1.5e-4, 1.4e12)
+	like13B, like33B := llamaAdamW(3e-4, 1e12), llamaAdamW(1.5e-4, 1.4e12)
 	s.Sizes = []Size{
-		{Name: "8x7B", Printed: "47B", Params: 46702792704, Config: small, Recipe: r, Claimed: claimed(r, s.Claim)},
-		{Name: "8x22B", Printed: "141B", Params: 140620634112, Config: large, Recipe: r, Claimed: claimed(r, s.Claim), exceptions: []cite{
+		{Name: "8x7B", Printed: "47B", Params: 46702792704, Config: small, Recipe: like13B, Claimed: claimed(like13B, s.Claim)},
+		{Name: "8x22B", Printed: "141B", Params: 140620634112, Config: large, Recipe: like33B, Claimed: claimed(like33B, s.Claim), exceptions: []cite{
 			{"layers channels heads kv_heads head_size hidden vocab context experts top_k", Published,
 				"the release of April 2024: params.json and the announcement's 141B parameters, 39B active"},
 		}},

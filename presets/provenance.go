@@ -55,7 +55,7 @@ func claimed(r Recipe, c Claim) Recipe {
 // said cites what makes a recipe the claimed one.
 func (c Claim) said() []cite {
 	return []cite{{"optimizer policy weight_decay", Claimed,
-		fmt.Sprintf("commonly said: %s. Looked for: %s", c.Says, c.Verdict)}}
+		fmt.Sprintf("commonly said: %s; looked for in what was published: %s", c.Says, c.Verdict)}}
 }
 
 // Facts lists every field of the model of a size and of its recipe, each once.
@@ -118,13 +118,14 @@ func leaves(prefix string, v reflect.Value) []leaf {
 	return out
 }
 
-// zeroMeans says what 0 stands for in fields where it is not a number.
+// zeroMeans says what 0 stands for in those fields of the presets where it is
+// not a number.
 var zeroMeans = map[string]string{
 	"kv_heads": "heads", "head_size": "channels/heads", "hidden": "4 channels", "rope_theta": "none",
 	"attention_scale": "1/sqrt(head_size)", "attention_soft_cap": "none", "windows": "all keys", "pad_token": "none",
 	"experts": "none", "top_k": "none", "router": "none", "router_loss_coef": "none",
 	"embedding_scale": "1", "logit_scale": "1", "logit_soft_cap": "none", "z_loss": "none",
-	"init.std": "0.02", "init.embedding_std": "init.std", "init.position_std": "init.std",
+	"init.std": "none", "init.embedding_std": "init.std", "init.position_std": "none",
 	"schedule.warmup": "none", "schedule.hold": "none", "schedule.steps": "none",
 	"beta2": "1 - k^-0.8 at step k", "eps": "1e-30, on g^2",
 }

@@ -85,6 +85,9 @@ func (r Recipe) Validate() error {
 	if r.Optimizer != AdamW && r.Optimizer != Adafactor {
 		return errors.Errorf("presets: optimizer = %q, want %q or %q", r.Optimizer, AdamW, Adafactor)
 	}
+	if r.Optimizer == Adafactor && (r.Beta2 != 0 || r.Eps != 0 || r.Mode != solvers.LRCoupled) {
+		return errors.Errorf("presets: beta2 = %v, eps = %v, mode = %v, want none of them set: adafactor has its own", r.Beta2, r.Eps, r.Mode)
+	}
 	if _, err := groups.PolicyNamed(r.Policy); err != nil {
 		return err
 	}

@@ -122,7 +122,7 @@ func runCompare(ctx context.Context, o *options, out string, s streams) error {
 	defer t.close()
 	talk := s.talk(o)
 	describeText(talk, t)
-	if !o.Exp.Config.Bias {
+	if !o.Exp.Config.Bias && o.Preset == "" {
 		o.Exp.Config.Bias, o.Exp.Config.NormBias = true, true
 		fmt.Fprintln(talk, "         (biases are on: the comparison shows what decay does to them)")
 	}
@@ -183,7 +183,9 @@ func compete(ctx context.Context, o *options, t *text, c contender, first bool, 
 	}
 	defer m.close()
 	if first {
-		describeModel(talk, m)
+		if err := describeModel(talk, m); err != nil {
+			return fail(err)
+		}
 	}
 	solver, err := c.build(o.Exp.Recipe, m.params)
 	if err != nil {

@@ -3,6 +3,8 @@
 //	go run ./cmd/demo                      the whole show, with nanoGPT's CPU recipe
 //	go run ./cmd/demo train -data FILE     the same on a text of your own
 //	go run ./cmd/demo train -compare       three ways of weight decay, side by side
+//	go run ./cmd/demo -preset palm         a tiny PaLM by its recipe; so for any named system
+//	go run ./cmd/demo systems [NAME]       the named systems: what is said of them, and what was published
 //	go run ./cmd/demo COMMAND -h           the flags of a command
 //
 // Results go to the standard output, progress to the standard error. The exit
@@ -47,6 +49,7 @@ type command struct {
 func commands() []command {
 	return []command{
 		{"train", "train a model on a text (the default)", runTrain},
+		{"systems", "the named systems: what is said of their weight decay, and what was published", runSystems},
 		{"resume", "go on with a run that was stopped", runResume},
 		{"prepare", "turn text files into token files", runPrepare},
 		{"verify-resume", "show that a resumed run ends in the same bits", runVerifyResume},

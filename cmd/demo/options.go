@@ -6,9 +6,11 @@ import (
 	"flag"
 	"io"
 	"os"
+	"strings"
 
 	"github.com/pkg/errors"
 
+	"github.com/gorget/gorget/gptblock"
 	"github.com/gorget/gorget/presets"
 	"github.com/gorget/gorget/train"
 )
@@ -22,6 +24,8 @@ type options struct {
 	Exp       presets.Experiment `json:"experiment"`
 	Loop      train.Config       `json:"loop"`
 	EvalTok   int                `json:"eval_tokens,omitempty"` // of the validation text; 0 is all
+	Preset    string             `json:"preset,omitempty"`      // the system that the experiment is a tiny variant of
+	Choice    presets.Choice     `json:"recipe,omitempty"`      // of the preset
 
 	out     string
 	minLR   float64
@@ -41,15 +45,27 @@ func defaultOptions() options {
 }
 
 // parseOptions reads the flags of a command that trains, on top of base. A
-// -config file comes before the flags, whatever their order. extra declares
-// flags of the command's own.
+// -config file or a -preset comes before the flags, whatever their order. extra
+// declares flags of the command's own.
 func parseOptions(name string, base options, args []string, help io.Writer, extra func(*flag.FlagSet)) (options, error) {
 	o := base
 	var file string
-	scout := flagSet(name, new(options), &file, io.Discard)
+	var first options
+	scout := flagSet(name, &first, &file, io.Discard)
 	extra(scout)
-	if scout.Parse(args) == nil && file != "" {
-		if err := o.load(file); err != nil {
+	if scout.Parse(args) == nil {
+		var err error
+		switch {
+		case file != "" && first.Preset != "":
+			err = usagef("-preset and -config exclude each other")
+		case file != "" && first.Choice == "":
+			err = o.load(file)
+		case first.Preset != "":
+			err = o.usePreset(first.Preset, first.Choice)
+		case first.Choice != "":
+			err = usagef("-recipe needs a -preset")
+		}
+		if err != nil {
 			return o, err
 		}
 	}
@@ -67,7 +83,9 @@ func parseOptions(name string, base options, args []string, help io.Writer, extr
 	}
 	given := map[string]bool{}
 	fs.Visit(func(f *flag.Flag) { given[f.Name] = true })
-	o.settle(before, given)
+	if err := o.settle(before, given); err != nil {
+		return o, err
+	}
 	return o, o.validate()
 }
 
@@ -80,6 +98,8 @@ func flagSet(name string, o *options, file *string, help io.Writer) *flag.FlagSe
 	fs.SetOutput(help)
 	c, r, e, l := &o.Exp.Config, &o.Exp.Recipe, &o.Exp, &o.Loop
 	fs.StringVar(file, "config", "", "a run.json to start from; flags override it")
+	fs.StringVar(&o.Preset, "preset", o.Preset, "a system to train a tiny variant of: "+strings.Join(presetNames(), ", "))
+	fs.TextVar(&o.Choice, "recipe", o.Choice, "of the preset: published (default), or claimed, which is AdamW with the weight decay that circulates")
 	fs.StringVar(&o.Data, "data", o.Data, "text file to train on, or a folder made by the prepare command (default: the text of Newton's Opticks that comes with Go)")
 	fs.StringVar(&o.Tokenizer, "tokenizer", o.Tokenizer, "char, or gpt2 for GPT-2's byte-pair encoding")
 	fs.StringVar(&o.out, "out", o.out, "folder for the results (default: a new one under the system's temporary folder)")
@@ -129,9 +149,13 @@ func flagSet(name string, o *options, file *string, help io.Writer) *flag.FlagSe
 }
 
 // settle makes the parts agree that several flags decide together.
-func (o *options) settle(before presets.Experiment, given map[string]bool) {
+func (o *options) settle(before presets.Experiment, given map[string]bool) error {
 	e, r := &o.Exp, &o.Exp.Recipe
-	if given["steps"] {
+	if o.Preset != "" {
+		if err := o.settlePreset(given); err != nil {
+			return err
+		}
+	} else if given["steps"] {
 		// Schedules end relative to the run, one step after it in nanoGPT's.
 		r.Schedule.Steps += e.Steps - before.Steps
 		if !given["warmup"] {
@@ -145,12 +169,13 @@ func (o *options) settle(before presets.Experiment, given map[string]bool) {
 		e.Config.Context = e.Time
 	}
 	if given["bias"] {
-		e.Config.NormBias = e.Config.Bias
+		e.Config.NormBias = e.Config.Bias && e.Config.Norm == gptblock.NormLayer
 	}
 	if given["dropout"] {
 		e.Config.EmbeddingDropout, e.Config.AttentionDropout = e.Config.ResidualDropout, e.Config.ResidualDropout
 	}
 	o.Loop.Steps, o.Loop.Micro = e.Steps, e.Micro
+	return nil
 }
 
 // validate refuses what cannot be trained, before anything is read or made.
@@ -163,6 +188,8 @@ func (o *options) validate() error {
 		}
 	}
 	switch {
+	case o.compare && o.Exp.Recipe.Optimizer != presets.AdamW:
+		return usagef("-compare is about AdamW, and %s was trained by %s; there is -recipe claimed", o.Preset, o.Exp.Recipe.Optimizer)
 	case o.Tokenizer != "char" && o.Tokenizer != "gpt2":
 		return usagef("-tokenizer = %q, want char or gpt2", o.Tokenizer)
 	case o.Exp.Batch < 1:
@@ -185,6 +212,17 @@ func (o *options) load(path string) error {
 	b, err := os.ReadFile(path)
 	if err != nil {
 		return errors.Wrap(err, "options of a run")
+	}
+	var sections map[string]json.RawMessage
+	if err := json.Unmarshal(b, &sections); err != nil {
+		return errors.Wrap(err, path)
+	}
+	// What a section leaves out is zero, not what o has.
+	if sections["experiment"] != nil {
+		o.Exp = presets.Experiment{}
+	}
+	if sections["loop"] != nil {
+		o.Loop = train.Config{}
 	}
 	dec := json.NewDecoder(bytes.NewReader(b))
 	dec.DisallowUnknownFields()

@@ -36,7 +36,9 @@ func runTrain(ctx context.Context, args []string, s streams) error {
 	}
 	talk := s.talk(&o)
 	describeText(talk, j.text)
-	describeModel(talk, j.model)
+	if err := describeModel(talk, j.model); err != nil {
+		return err
+	}
 	if err := reportGroups(talk, j.solver, &o); err != nil {
 		return err
 	}
@@ -117,11 +119,15 @@ func describeText(w io.Writer, t *text) {
 	fmt.Fprintf(w, "tokens   %d to train on, %d to validate with, vocabulary %d (%s)\n", t.head.Len(), t.tail.Len(), t.tok.Vocab(), t.tok.Kind())
 }
 
-func describeModel(w io.Writer, m *model) {
+func describeModel(w io.Writer, m *model) error {
 	r, e := m.o.Exp.Recipe, m.o.Exp
+	if err := describePreset(w, m.o); err != nil {
+		return err
+	}
 	fmt.Fprintf(w, "model    %s\n", m.gpt.Config.Describe())
-	fmt.Fprintf(w, "recipe   %s, %d steps of %d tokens, lr %g, weight decay %g (%v), clip %g\n\n",
-		r.Optimizer, e.Steps, e.Batch*e.Time*e.Micro, r.LR, r.WeightDecay, r.Mode, r.Clip)
+	_, err := fmt.Fprintf(w, "recipe   %s, %d steps of %d tokens, lr %g, weight decay %s, clip %g\n\n",
+		r.Optimizer, e.Steps, e.Batch*e.Time*e.Micro, r.LR, decayText(r), r.Clip)
+	return err
 }
 
 // reportGroups prints which parameters decay and why, at the peak of the

@@ -96,7 +96,7 @@ func measureGemm(ctx context.Context, s settings, g gemmShape) ([]row, error) {
 			row{"fma_peak", g.String(), median(limit) / 1e9, "GFLOP/s"},
 			row{"gemm_of_fma_peak", g.String(), medianRatio(ours, limit), "ratio"})
 	}
-	if others < len(results) {
+	if others < len(results) && results[others].seconds != nil {
 		theirs := rates(g.flops(), results[others].seconds)
 		rows = append(rows,
 			row{"gemm_openblas", g.String(), median(theirs) / 1e9, "GFLOP/s"},

@@ -47,6 +47,9 @@ func actAsPeer(behaviour string, args []string) int {
 		if err != nil {
 			return 1
 		}
+		if behaviour == "failing" && steps > 1 {
+			return 1
+		}
 		r := report{Loss: 4, PeakRSS: 1 << 30}
 		for range steps {
 			r.Seconds = append(r.Seconds, 1)

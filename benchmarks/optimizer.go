@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 	"strconv"
+	"strings"
 
 	"gorgonia.org/gorgonia"
 	"gorgonia.org/tensor"
@@ -79,6 +80,9 @@ func measureOptimizer(ctx context.Context, s settings, wanted []string, name str
 	}
 	seconds := map[string][]float64{}
 	for i, c := range contenders[:copies] {
+		if results[i].seconds == nil {
+			continue
+		}
 		seconds[c.name()] = results[i].seconds
 		add(c.name(), median(results[i].seconds)/float64(n)*1e9, "ns/param")
 		if _, ours := c.(local); ours {
@@ -93,8 +97,9 @@ func measureOptimizer(ctx context.Context, s settings, wanted []string, name str
 	}
 	if ours := seconds["adamw_step"]; ours != nil {
 		for _, c := range contenders[:copies] {
-			if _, mine := c.(local); !mine || c.name() == "stock_adam_step" {
-				add("adamw_step_speedup_over_"+c.name(), medianRatio(seconds[c.name()], ours), "ratio")
+			_, peer := c.(*process)
+			if theirs := seconds[c.name()]; theirs != nil && (peer || c.name() == "stock_adam_step") {
+				add("adamw_step_speedup_over_"+strings.TrimPrefix(c.name(), "adamw_step_"), medianRatio(theirs, ours), "ratio")
 			}
 		}
 	}

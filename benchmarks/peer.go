@@ -31,6 +31,7 @@ func startPeer(ctx context.Context, label, python, script string, env []string, 
 	if err != nil {
 		return nil, fmt.Errorf("%s with %s: %w", script, python, err)
 	}
+	p.peer = true
 	return p, nil
 }
 

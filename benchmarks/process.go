@@ -21,6 +21,7 @@ import (
 // says what it is. At the end of its input it exits.
 type process struct {
 	label   string
+	peer    bool   // not ours: it may fail
 	info    string // what it said of itself
 	version string
 	cmd     *exec.Cmd

@@ -30,7 +30,7 @@ type report struct {
 
 // series is what the rounds gave for one contender.
 type series struct {
-	seconds   []float64 // the median step of each round
+	seconds   []float64 // the median step of each round; none if it is excused
 	allocated float64   // bytes a step; the median round
 	last      report
 }
@@ -63,8 +63,11 @@ func alternate(ctx context.Context, s schedule, contenders []contender) ([]serie
 		if err == nil && warm.Seconds[0] < longStep {
 			warm, err = c.run(1)
 		}
-		if err != nil {
-			return nil, fmt.Errorf("%s: %w", c.name(), err)
+		if err = s.excuse(ctx, c, err); err != nil {
+			return nil, err
+		}
+		if len(warm.Seconds) == 0 {
+			continue
 		}
 		steps[i] = int(min(max(s.turn.Seconds()/warm.Seconds[0], 1), 1000))
 		total += float64(steps[i]) * warm.Seconds[0]
@@ -76,12 +79,19 @@ func alternate(ctx context.Context, s schedule, contenders []contender) ([]serie
 	allocated := make([][]float64, len(contenders))
 	for round := range rounds {
 		for i, c := range contenders {
+			if steps[i] == 0 {
+				continue // excused
+			}
 			if err := sleep(ctx, s.pause); err != nil {
 				return nil, err
 			}
 			r, err := c.run(steps[i])
-			if err != nil {
-				return nil, fmt.Errorf("%s: %w", c.name(), err)
+			if err = s.excuse(ctx, c, err); err != nil {
+				return nil, err
+			}
+			if len(r.Seconds) == 0 {
+				steps[i], results[i] = 0, series{}
+				continue
 			}
 			results[i].seconds = append(results[i].seconds, median(r.Seconds))
 			allocated[i] = append(allocated[i], float64(r.Allocated)/float64(len(r.Seconds)))
@@ -93,6 +103,20 @@ func alternate(ctx context.Context, s schedule, contenders []contender) ([]serie
 		results[i].allocated = median(allocated[i])
 	}
 	return results, nil
+}
+
+// excuse lets a peer fail, for want of memory perhaps, with a note: it is then
+// out of the comparison, and its series is empty. Others may not fail.
+func (s schedule) excuse(ctx context.Context, c contender, err error) error {
+	if err == nil || ctx.Err() != nil {
+		return ctx.Err()
+	}
+	err = fmt.Errorf("%s: %w", c.name(), err)
+	if p, ok := c.(*process); ok && p.peer {
+		fmt.Fprintf(s.log, "  %v\n", err)
+		return nil
+	}
+	return err
 }
 
 func sleep(ctx context.Context, d time.Duration) error {

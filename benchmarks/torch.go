@@ -64,13 +64,10 @@ func (t torchSetup) start(ctx context.Context, s settings, benchmark string, the
 
 // startThreads starts the setup and returns the seconds of a step.
 func (t torchSetup) startThreads(ctx context.Context, s settings, benchmark string, theCase any, threads int) (*process, float64, error) {
-	env := append(s.torchEnv(), fmt.Sprint("OMP_NUM_THREADS=", threads))
-	p, err := startPeer(ctx, benchmark+"_torch", t.python, "torch_step.py", env,
-		map[string]any{"subject": benchmark, "mode": t.mode, "threads": threads, "case": theCase})
+	p, err := t.launch(ctx, s, benchmark, theCase, threads)
 	if err != nil {
 		return nil, 0, err
 	}
-	p.label += "_" + p.version + "_" + t.mode
 	r, err := p.run(1) // this one compiles
 	if err == nil && r.Seconds[0] < longStep {
 		if r, err = p.run(1); err == nil {
@@ -82,6 +79,16 @@ func (t torchSetup) startThreads(ctx context.Context, s settings, benchmark stri
 		return nil, 0, err
 	}
 	return p, median(r.Seconds), nil
+}
+
+func (t torchSetup) launch(ctx context.Context, s settings, benchmark string, theCase any, threads int) (*process, error) {
+	env := append(s.torchEnv(), fmt.Sprint("OMP_NUM_THREADS=", threads))
+	p, err := startPeer(ctx, benchmark+"_torch", t.python, "torch_step.py", env,
+		map[string]any{"subject": benchmark, "mode": t.mode, "threads": threads, "case": theCase})
+	if err == nil {
+		p.label += "_" + p.version + "_" + t.mode
+	}
+	return p, err
 }
 
 // torchEnv makes PyTorch as fast as it can be. glibc otherwise gives memory

@@ -2,8 +2,8 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"slices"
+	"strings"
 )
 
 // trainCases are GPT-2 models. 0.8M and 10.7M are nanoGPT's models of
@@ -86,6 +86,9 @@ func measureHeat(ctx context.Context, s settings, wanted []string, g gptCase, se
 	peak := peakRates(results[n:])
 	var rows []row
 	for i, c := range contenders[:n] {
+		if results[i].seconds == nil {
+			continue
+		}
 		s.note("  %s: loss %.4f", c.name(), results[i].last.Loss)
 		rows = append(rows, trainingRows(c.name(), g, results[i], peak)...)
 	}
@@ -120,9 +123,10 @@ func speedups(name string, contenders []contender, results []series) []row {
 	}
 	var rows []row
 	for i, c := range contenders {
-		if i != ours {
+		if i != ours && results[i].seconds != nil {
 			ratio := medianRatio(results[i].seconds, results[ours].seconds)
-			rows = append(rows, row{fmt.Sprintf("%s_speedup_over_%s", oursAdamW, c.name()), name, ratio, "ratio"})
+			other := strings.TrimPrefix(c.name(), oursAdamW+"_")
+			rows = append(rows, row{oursAdamW + "_speedup_over_" + other, name, ratio, "ratio"})
 		}
 	}
 	return rows

@@ -3,9 +3,11 @@ package main
 import (
 	"bytes"
 	"context"
+	"errors"
 	"os"
 	"strconv"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 	"gorgonia.org/gorgonia"
@@ -65,7 +67,7 @@ func TestTrainingInChildren(t *testing.T) {
 			require.Greater(t, found[subject+"_peak_rss"], 1e6)
 		}
 	}
-	require.Contains(t, found, "train_step_speedup_over_train_step_stock_ops")
+	require.Contains(t, found, "train_step_speedup_over_stock_ops")
 }
 
 func TestTrainingBesidePeers(t *testing.T) {
@@ -76,7 +78,7 @@ func TestTrainingBesidePeers(t *testing.T) {
 	require.Equal(t, 1.0, found["train_step_torch_2.0_eager"])
 	require.Equal(t, 12.0, found["train_step_torch_2.0_compiled_tokens_per_second"])
 	require.Equal(t, float64(1<<30), found["train_step_torch_2.0_eager_peak_rss"])
-	require.Greater(t, found["train_step_speedup_over_train_step_torch_2.0_eager"], 1.0)
+	require.Greater(t, found["train_step_speedup_over_torch_2.0_eager"], 1.0)
 }
 
 func TestPeersShareRoundsUnlessTheyAreLarge(t *testing.T) {
@@ -100,6 +102,25 @@ func TestMissingPeerIsNoted(t *testing.T) {
 		require.Contains(t, values(t, rows, "tiny"), oursAdamW)
 		require.Contains(t, log.String(), "no comparison with PyTorch (eager): torch_step.py with "+s.pythons[0])
 	}
+}
+
+func TestFailingPeerIsLeftOut(t *testing.T) {
+	var log bytes.Buffer
+	s := withPeer(t, "failing", quick(&log))
+	s.turn = 3 * time.Second // the peer says that a step takes a second
+	peer, err := torchSetup{s.pythons[0], "eager"}.launch(context.Background(), s, oursAdamW, tiny, 1)
+	require.NoError(t, err)
+	defer peer.close()
+	ours := local{label: "ours", step: func() error { return nil }}
+	results, err := alternate(context.Background(), s.schedule, []contender{ours, peer})
+	require.NoError(t, err)
+	require.Len(t, results[0].seconds, 2)
+	require.Empty(t, results[1].seconds)
+	require.Contains(t, log.String(), "train_step_torch_2.0_eager: the process ended early")
+
+	failing := local{label: "ours", step: func() error { return errors.New("broken") }}
+	_, err = alternate(context.Background(), s.schedule, []contender{failing})
+	require.ErrorContains(t, err, "ours: broken")
 }
 
 func TestChildRefuses(t *testing.T) {

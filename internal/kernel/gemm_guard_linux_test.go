@@ -36,7 +36,7 @@ func walled[T Float](t *testing.T, r *rand.Rand, n int, atEnd bool) []T {
 // TestGemmStaysInside puts all three matrices between forbidden pages.
 func TestGemmStaysInside(t *testing.T) {
 	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
-	sizes := []int{1, 2, 6, 7, 8, 13, 15, 16, 17, 31, 33, 45}
+	sizes := []int{1, 7, 8, 15, 17, 33, 45}
 	eachImpl(t, func(t *testing.T) {
 		t.Run("float32", func(t *testing.T) { staysInside[float32](t, sizes) })
 		t.Run("float64", func(t *testing.T) { staysInside[float64](t, sizes) })

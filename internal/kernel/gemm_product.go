@@ -44,8 +44,8 @@ const (
 
 func (p product[T]) run(parallel bool) {
 	p.kd = evenPart(p.k, p.kc, 8)
-	p.chooseDirect()
 	p.panelsB = ceilDiv(p.n, p.cols)
+	p.chooseDirect()
 	// What is packed at a time of A, (rows,depth), and of B if tasks share it.
 	widest := max(min(p.m, 512), min(p.n, wantTasks*p.nc))
 	depth := min(p.k, p.kd*max(1, superBlock/(p.kd*widest)))

@@ -122,7 +122,7 @@ func checkGemm[T Float](t *testing.T, gemm gemmFunc[T], r *rand.Rand, tc gemmCas
 }
 
 func TestGemmSmall(t *testing.T) {
-	sizes := []int{0, 1, 2, 3, 4, 5, 7, 13, 17}
+	sizes := []int{0, 1, 2, 3, 5, 13}
 	eachImpl(t, func(t *testing.T) {
 		t.Run("float32", func(t *testing.T) { sweepGemm[float32](t, sizes, sizes, sizes) })
 		t.Run("float64", func(t *testing.T) { sweepGemm[float64](t, sizes, sizes, sizes) })

@@ -146,7 +146,7 @@ func (g gemmTile) loop(rows int, cols columns) {
 		}
 	}
 
-	const unroll = 4
+	const unroll = 2
 	if cols.mask == nil {
 		SUBQ(U32(unroll), count)
 		JLT(LabelRef(label("rest")))

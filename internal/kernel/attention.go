@@ -7,7 +7,8 @@ package kernel
 //
 // with probabilities softmax_j(l), l = Scale * q_i.k_j, or, with a soft-cap,
 // l = SoftCap * tanh(Scale * q_i.k_j / SoftCap) (Gemma 2, Grok-1). A query
-// without any key to attend to gives a row of zeros.
+// without any key to attend to gives a row of zeros. What the mask hides has
+// the probability 0 and must be finite all the same: 0 * NaN is NaN.
 //
 // The row of token (b,t) and head h of q begins at q[(b*T+t)*ldq + h*D]; o and
 // the gradients of both are laid out alike. The row of key (b,j) and kv head g

@@ -46,7 +46,7 @@ func NewStore(dir string, keep int) (*Store, error) {
 		return nil, errors.Wrap(err, "checkpoint")
 	}
 	for _, e := range entries {
-		if strings.HasPrefix(e.Name(), tempPrefix) {
+		if strings.HasPrefix(e.Name(), tempPrefix) || strings.HasPrefix(e.Name(), "."+latestFile+tempPrefix) {
 			if err := os.RemoveAll(filepath.Join(dir, e.Name())); err != nil {
 				return nil, errors.Wrap(err, "checkpoint")
 			}

@@ -307,6 +307,7 @@ func TestUnknownFormat(t *testing.T) {
 func TestStaleTemporariesAreRemoved(t *testing.T) {
 	dir := t.TempDir()
 	require.NoError(t, os.MkdirAll(filepath.Join(dir, ".tmp-123", "x"), 0o700))
+	require.NoError(t, os.WriteFile(filepath.Join(dir, ".latest.tmp-123"), nil, 0o600))
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "notes.txt"), nil, 0o600))
 	newStore(t, dir, 1)
 	require.Equal(t, []string{"notes.txt"}, dirNames(t, dir))

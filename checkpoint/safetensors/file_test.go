@@ -160,7 +160,9 @@ func TestWriteReadBack(t *testing.T) {
 	for name, ulp := range map[string]float64{"half": 1.0 / (1 << 11), "bf <&>": 1.0 / (1 << 8)} {
 		require.NoError(t, safetensors.Read(f, name, 0, got64))
 		for i, x := range f64 {
-			require.InDelta(t, x, got64[i], math.Abs(x)*ulp+math.Ldexp(1, -25), "%s %d", name, i)
+			if diff := math.Abs(got64[i] - x); diff > math.Abs(x)*ulp+math.Ldexp(1, -25) {
+				t.Fatalf("%s [%d] = %v, want %v", name, i, got64[i], x)
+			}
 		}
 		require.NoError(t, f.CheckFinite(name))
 	}

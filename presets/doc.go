@@ -3,8 +3,8 @@
 // variant of the same structure, a recipe, and the provenance of every number.
 //
 // What is commonly said about how these models were trained is often not what
-// was published: of the weight decay of 0.1 that circulates for six of them,
-// only GPT-3's and LLaMA's is in a paper. So each [System] offers two recipes:
+// was published: a weight decay of 0.1 is said of all but GPT-2, and only those
+// of GPT-3 and the two LLaMAs are in a paper. So each [System] offers two recipes:
 // [AsPublished], in which what nobody published is our own default and marked
 // as such, and [AsClaimed], AdamW with the weight decay that circulates.
 // [System.Facts] tells for every field of the model and of the recipe whether

@@ -38,6 +38,7 @@ type cite struct {
 // Fields of which all systems say the same.
 var everywhere = []cite{
 	{"layout", Default, "how gorget names and stores the weights, after Hugging Face; no result depends on it"},
+	{"recompute", Default, "what is stored for the backward pass and what is computed again; no result depends on it"},
 	{"stochastic_depth", Default, "none: no paper and no code of these systems has it"},
 }
 

@@ -49,6 +49,18 @@ func TestJSONL(t *testing.T) {
 	}
 }
 
+func TestReplayIsTheInverseOfJSONL(t *testing.T) {
+	var first, again bytes.Buffer
+	tell(t, train.NewJSONL(&first))
+	lines := first.String()
+	require.NoError(t, train.Replay(strings.NewReader(lines+`{"step":2,"lo`), 2, train.NewJSONL(&again)))
+	require.Equal(t, lines, again.String(), "a last line that was cut short does not count")
+	again.Reset()
+	require.NoError(t, train.Replay(strings.NewReader(lines), 1, train.NewJSONL(&again)))
+	require.Equal(t, strings.SplitAfter(lines, "\n")[0], again.String())
+	require.ErrorContains(t, train.Replay(strings.NewReader("no JSON\n"), 1, train.Nothing{}), "line 1")
+}
+
 func TestCSV(t *testing.T) {
 	var b bytes.Buffer
 	tell(t, train.NewCSV(&b))

@@ -15,12 +15,14 @@ type Step struct {
 	Seconds  float64 // that the step took
 	Rates    solvers.Plan
 	Skipped  string // why the step was not applied; "" if it was
+
+	speed float64 // of a step that is replayed
 }
 
 // TokensPerSecond is the speed of the step.
 func (s Step) TokensPerSecond() float64 {
 	if s.Seconds <= 0 {
-		return 0
+		return s.speed
 	}
 	return float64(s.Tokens) / s.Seconds
 }

@@ -1,14 +1,14 @@
 package main
 
 import (
-	"bytes"
-	"encoding/json"
+	"fmt"
 	"image/color"
 	"math"
 
 	"github.com/pkg/errors"
 	"gonum.org/v1/plot"
 	"gonum.org/v1/plot/plotter"
+	"gonum.org/v1/plot/plotutil"
 	"gonum.org/v1/plot/vg"
 	"gonum.org/v1/plot/vg/draw"
 
@@ -20,6 +20,7 @@ type curves struct {
 	train.Nothing
 	steps []train.Step
 	evals []train.Eval
+	looks []train.Inspection
 }
 
 // Step keeps the record.
@@ -28,29 +29,8 @@ func (c *curves) Step(s train.Step) error { c.steps = append(c.steps, s); return
 // Eval keeps the record.
 func (c *curves) Eval(e train.Eval) error { c.evals = append(c.evals, e); return nil }
 
-// replay takes the records of the first steps steps from a metrics.jsonl, and
-// returns their lines.
-func (c *curves) replay(lines []byte, steps int) (kept []byte) {
-	for _, line := range bytes.SplitAfter(lines, []byte("\n")) {
-		var r struct {
-			Step    int      `json:"step"`
-			Loss    *float64 `json:"loss"`
-			ValLoss *float64 `json:"val_loss"`
-			Skipped string   `json:"skipped"`
-		}
-		if json.Unmarshal(line, &r) != nil || r.Step > steps {
-			continue // a line that was cut short, or of a step to come again
-		}
-		kept = append(kept, line...)
-		if r.Loss != nil {
-			c.steps = append(c.steps, train.Step{Step: r.Step, Loss: *r.Loss, Skipped: r.Skipped})
-		}
-		if r.ValLoss != nil {
-			c.evals = append(c.evals, train.Eval{Step: r.Step, Loss: *r.ValLoss})
-		}
-	}
-	return kept
-}
+// Inspect keeps the record.
+func (c *curves) Inspect(in train.Inspection) error { c.looks = append(c.looks, in); return nil }
 
 // series is one run of a figure, or the only one, without a name.
 type series struct {
@@ -89,6 +69,52 @@ func drawLoss(path string, runs []series) error {
 			points = append(points, plotter.XY{X: float64(e.Step), Y: e.Loss})
 		}
 		if err := addRun(p, legendName(r.name, "training"), legendName(r.name, "validation"), line, points, runColors[i%len(runColors)]); err != nil {
+			return err
+		}
+	}
+	return save(p, path)
+}
+
+// drawRates draws the learning rate and the weight decay, each as a share of its
+// peak.
+func drawRates(path string, c *curves) error {
+	p := newPlot("learning rate and weight decay", "step", "share of the peak")
+	for i, r := range []struct {
+		name string
+		of   func(train.Step) float64
+	}{{"learning rate", train.Step.LR}, {"weight decay", train.Step.WeightDecay}} {
+		line, peak := plotter.XYs{}, 0.0
+		for _, s := range c.steps {
+			line = append(line, plotter.XY{X: float64(s.Step), Y: r.of(s)})
+			peak = max(peak, r.of(s))
+		}
+		if peak == 0 {
+			continue
+		}
+		for k := range line {
+			line[k].Y /= peak
+		}
+		if err := addRun(p, fmt.Sprintf("%s, peak %.3g", r.name, peak), "", line, nil, runColors[i]); err != nil {
+			return err
+		}
+	}
+	return save(p, path)
+}
+
+// drawInside draws one number of each look inside a step, a line for each role.
+func drawInside(path, title string, c *curves, of func(train.Inside) float64) error {
+	if len(c.looks) == 0 {
+		return nil
+	}
+	p := newPlot(title, "step", "")
+	for i, row := range c.looks[0].Rows {
+		line := plotter.XYs{}
+		for _, l := range c.looks {
+			if y := of(l.Rows[i]); !math.IsNaN(y) && !math.IsInf(y, 0) {
+				line = append(line, plotter.XY{X: float64(l.Step), Y: y})
+			}
+		}
+		if err := addRun(p, fmt.Sprintf("%v (%s)", row.Role, row.Group), "", line, nil, plotutil.Color(i)); err != nil {
 			return err
 		}
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"io"
@@ -24,8 +25,8 @@ import (
 //	groups.md      which parameters decay, and why
 //	plan.csv       learning rate and decay of every step
 //	graph.dot      the forward graph
-//	metrics.jsonl  what happened
-//	loss.png
+//	metrics.jsonl  what happened; also as metrics.csv and as TensorBoard's events.out.tfevents
+//	loss.png       and rates.png, norms.png, updates.png; .svg with -figures svg
 //	checkpoints/   the last few, to go on from
 type job struct {
 	o      *options
@@ -104,9 +105,9 @@ func (j *job) describe() error {
 	return dataset.SaveTokenizer(j.path("tokenizer.json"), j.text.tok)
 }
 
-// run makes the training run; metrics are appended to metrics.jsonl.
-func (j *job) run(metrics io.Writer, observers ...train.Observer) *train.Run {
-	r := j.model.run(j.solver, append([]train.Observer{train.NewJSONL(metrics), j.curves}, observers...)...)
+// run makes the training run.
+func (j *job) run(observers ...train.Observer) *train.Run {
+	r := j.model.run(j.solver, append(observers, j.curves)...)
 	r.Save = j.save
 	return r
 }
@@ -142,39 +143,73 @@ func (j *job) restore(saved *checkpoint.Saved, r *train.Run) error {
 	return r.Resume(s)
 }
 
-// start opens an empty metrics.jsonl.
-func (j *job) start() (*os.File, error) {
-	f, err := os.Create(j.path("metrics.jsonl"))
-	return f, errors.Wrap(err, "-out")
+// metrics are the files that follow a run.
+type metrics struct {
+	observers []train.Observer
+	files     []*os.File
 }
 
-// goOn opens metrics.jsonl behind the records of the first steps steps; later
-// ones, of steps that will be done again, are dropped.
-func (j *job) goOn(steps int) (*os.File, error) {
+// openMetrics makes the files anew and writes to them what the old metrics.jsonl
+// has of the first steps steps; later ones will be done again.
+func (j *job) openMetrics(steps int) (*metrics, error) {
 	old, err := os.ReadFile(j.path("metrics.jsonl"))
 	if err != nil && !os.IsNotExist(err) {
-		return nil, errors.Wrap(err, "metrics.jsonl")
+		return nil, errors.Wrap(err, "metrics")
 	}
-	kept := j.curves.replay(old, steps)
-	f, err := os.Create(j.path("metrics.jsonl"))
-	if err != nil {
-		return nil, errors.Wrap(err, "metrics.jsonl")
+	m := &metrics{}
+	for _, f := range []struct {
+		name string
+		make func(w io.Writer) train.Observer
+	}{
+		{"metrics.jsonl", func(w io.Writer) train.Observer { return train.NewJSONL(w) }},
+		{"metrics.csv", func(w io.Writer) train.Observer { return train.NewCSV(w) }},
+		{"events.out.tfevents", func(w io.Writer) train.Observer { return train.NewTensorBoard(w) }},
+	} {
+		file, err := os.Create(j.path(f.name))
+		if err != nil {
+			m.close()
+			return nil, errors.Wrap(err, "-out")
+		}
+		m.files = append(m.files, file)
+		m.observers = append(m.observers, f.make(file))
 	}
-	if _, err := f.Write(kept); err != nil {
-		f.Close()
-		return nil, errors.Wrap(err, "metrics.jsonl")
+	for _, o := range append(m.observers, j.curves) {
+		if err := train.Replay(bytes.NewReader(old), steps, o); err != nil {
+			m.close()
+			return nil, err
+		}
 	}
-	return f, nil
+	return m, nil
 }
 
-// train runs to the end and draws the loss.
+func (m *metrics) close() {
+	for _, f := range m.files {
+		f.Close()
+	}
+}
+
+// train runs to the end and draws the figures.
 func (j *job) train(ctx context.Context, r *train.Run, bar *console) (train.Summary, error) {
 	sum, err := r.Train(ctx)
 	bar.done()
 	if err != nil {
 		return sum, err
 	}
-	return sum, drawLoss(j.path("loss.png"), []series{{"", j.curves}})
+	return sum, j.draw()
+}
+
+func (j *job) draw() error {
+	name := func(s string) string { return j.path(s + "." + j.o.figures) }
+	if err := drawLoss(name("loss"), []series{{"", j.curves}}); err != nil {
+		return err
+	}
+	if err := drawRates(name("rates"), j.curves); err != nil {
+		return err
+	}
+	if err := drawInside(name("norms"), "norm of the weights by role", j.curves, func(x train.Inside) float64 { return x.WeightNorm }); err != nil {
+		return err
+	}
+	return drawInside(name("updates"), "update-to-weight ratio by role", j.curves, func(x train.Inside) float64 { return x.UpdateRatio })
 }
 
 // writeFile makes a file by a function.

@@ -30,6 +30,7 @@ type options struct {
 	out     string
 	minLR   float64
 	keep    int // checkpoints
+	figures string
 	json    bool
 	verbose bool
 	compare bool
@@ -40,7 +41,7 @@ func defaultOptions() options {
 	return options{
 		Tokenizer: "char", Seed: 1337, Exp: presets.NanoGPTCPU(1),
 		Loop: train.Config{EvalEvery: 250, InspectEvery: 100},
-		keep: 2, sample: 400,
+		keep: 2, figures: "png", sample: 400,
 	}
 }
 
@@ -106,6 +107,7 @@ func flagSet(name string, o *options, file *string, help io.Writer) *flag.FlagSe
 	fs.Uint64Var(&o.Seed, "seed", o.Seed, "of the initial weights, the batches and dropout")
 	fs.IntVar(&o.EvalTok, "eval-tokens", o.EvalTok, "tokens of the validation text to use; 0 is all")
 	fs.IntVar(&l.SaveEvery, "save-every", l.SaveEvery, "steps between checkpoints; one is made at the best validation losses and at the end too")
+	fs.StringVar(&o.figures, "figures", o.figures, "format of the figures: png or svg")
 	fs.IntVar(&o.keep, "keep", o.keep, "checkpoints to keep")
 	fs.IntVar(&o.sample, "sample", o.sample, "tokens to generate at the end")
 	fs.BoolVar(&o.json, "json", o.json, "write JSON to the standard output, an object a line")
@@ -198,6 +200,8 @@ func (o *options) validate() error {
 		return usagef("-micro = %d, want >= 1", o.Exp.Micro)
 	case o.Exp.Time < 1 || o.Exp.Time > c.Context:
 		return usagef("-context = %d, want 1 to the model's %d", o.Exp.Time, c.Context)
+	case o.figures != "png" && o.figures != "svg":
+		return usagef("-figures = %q, want png or svg", o.figures)
 	case o.keep < 1:
 		return usagef("-keep = %d, want >= 1", o.keep)
 	case o.EvalTok < 0:

@@ -57,16 +57,11 @@ func runResume(ctx context.Context, args []string, s streams) error {
 	}
 	defer j.close()
 	j.store = store
-	metrics, err := j.goOn(saved.Step())
-	if err != nil {
-		return err
-	}
-	defer metrics.Close()
 	fmt.Fprintf(s.talk(&o), "going on after step %d of %d\n", saved.Step(), o.Loop.Steps)
 	if err := j.describe(); err != nil {
 		return err
 	}
-	return j.show(ctx, metrics, func(r *train.Run) error { return j.restore(saved, r) }, s)
+	return j.show(ctx, saved.Step(), func(r *train.Run) error { return j.restore(saved, r) }, s)
 }
 
 // resumeOptions are the options of the run that -run names, with flags on top.

@@ -45,23 +45,23 @@ func runTrain(ctx context.Context, args []string, s streams) error {
 	if err := j.describe(); err != nil {
 		return err
 	}
-	metrics, err := j.start()
+	return j.show(ctx, 0, nil, s)
+}
+
+// show trains while a person watches and tells how it ended. A run that goes on
+// after done steps is put there by begin.
+func (j *job) show(ctx context.Context, done int, begin func(*train.Run) error, s streams) error {
+	m, err := j.openMetrics(done)
 	if err != nil {
 		return err
 	}
-	defer metrics.Close()
-	return j.show(ctx, metrics, nil, s)
-}
-
-// show trains while a person watches, from where begin puts the run, and tells
-// how it ended.
-func (j *job) show(ctx context.Context, metrics io.Writer, begin func(*train.Run) error, s streams) error {
+	defer m.close()
 	bar := newConsole(s.err, j.o.Loop.Steps)
-	observers := []train.Observer{bar}
+	observers := append(m.observers, bar)
 	if j.o.json {
 		observers = append(observers, train.NewJSONL(s.out))
 	}
-	r := j.run(metrics, observers...)
+	r := j.run(observers...)
 	if begin != nil {
 		if err := begin(r); err != nil {
 			return err
@@ -171,7 +171,7 @@ func (j *job) finish(sum train.Summary, sample string, s streams) error {
 	if sample != "" {
 		fmt.Fprintf(w, "\nthe model writes:\n%s\n\n", sample)
 	}
-	fmt.Fprintf(w, "results in %s: loss.png metrics.jsonl groups.md graph.dot plan.csv run.json checkpoints\n", j.out)
+	fmt.Fprintf(w, "results in %s: loss.%s metrics.jsonl groups.md graph.dot and more\n", j.out, j.o.figures)
 	if sum.Stopped == train.Interrupted {
 		fmt.Fprintf(s.err, "go on with: go run ./cmd/demo resume -run %s\n", j.out)
 	}

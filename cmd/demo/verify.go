@@ -110,14 +110,14 @@ func session(ctx context.Context, o options, out string, stop int, end *ending) 
 	if err == nil {
 		steps = saved.Step()
 	}
-	metrics, err := j.goOn(steps)
+	m, err := j.openMetrics(steps)
 	if err != nil {
 		return err
 	}
-	defer metrics.Close()
+	defer m.close()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	r := j.run(metrics, &stopper{at: stop, cancel: cancel})
+	r := j.run(append(m.observers, &stopper{at: stop, cancel: cancel})...)
 	if steps > 0 {
 		if err := j.restore(saved, r); err != nil {
 			return err

@@ -17,6 +17,8 @@ type CrossEntropy[T Float] struct {
 // Forward sets, for each row of logits (Rows, Vocab),
 //
 //	lse = log(sum(e^logits)),  loss = lse - logits[target] + ZLoss lse^2
+//
+// For float32 the error of lse is at most 2e-7 (1 + |lse|).
 func (c CrossEntropy[T]) Forward(loss, lse, logits []T, targets []int32) {
 	c.check(loss, lse, logits, targets)
 	l := loopsOf[T]()

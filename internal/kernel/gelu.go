@@ -5,7 +5,8 @@ package kernel
 //
 //	y = x/2 (1 + tanh u) = x sigmoid(2u),  u = sqrt(2/pi) (x + 0.044715 x^3)
 //
-// y may be x.
+// For float32 the error of this and the other activations, and of their
+// derivatives, is at most 1e-6 max(1, |exact value|). y may be x.
 func GELUTanh[T Float](y, x []T) {
 	checkLen("GELUTanh", len(y), x)
 	loop := loopsOf[T]().geluTanh

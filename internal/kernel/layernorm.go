@@ -7,7 +7,8 @@ import "math"
 //
 //	y = (x - mean) rstd gain + bias,  rstd = 1/sqrt(var + eps)
 //
-// mean and rstd (rows) are kept for the backward pass. bias may be nil.
+// mean and rstd (rows), from sums in float64, are kept for the backward pass.
+// bias may be nil.
 func LayerNorm[T Float](y, mean, rstd, x, gain, bias []T, rows, cols int, eps T) {
 	checkLen("LayerNorm", rows*cols, y, x)
 	checkLen("LayerNorm statistics", rows, mean, rstd)

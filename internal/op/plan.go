@@ -86,7 +86,7 @@ func share[T kernel.Float](order gorgonia.Nodes, p plan) {
 		if !ok || p.dies[n] == len(order) {
 			continue
 		}
-		if b := o.result(); b != nil && b.value == nil && !b.shape.IsScalar() {
+		if b := o.result(); !b.private && b.value == nil && !b.shape.IsScalar() {
 			size := (b.shape.TotalSize() + line - 1) / line * line
 			needs = append(needs, &need[T]{b: b, size: size, born: p.born[n], dies: p.dies[n]})
 		}

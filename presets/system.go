@@ -116,8 +116,8 @@ func (s System) Tiny(vocab int) gptblock.Config {
 }
 
 // Fit sets the fields of c that the system computes from others, after these
-// were changed: the width of LLaMA's MLP, the scales of PaLM's logits and of
-// Grok-1's embedding and attention.
+// were changed: the width of LLaMA's MLP, the scale of PaLM's logits, and that
+// of Grok-1's embedding.
 func (s System) Fit(c gptblock.Config) gptblock.Config {
 	if s.fit != nil {
 		s.fit(&c)

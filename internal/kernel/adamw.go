@@ -26,8 +26,8 @@ type adamWScalars[T Float] struct {
 //	v = Beta2 v + (1-Beta2) g'^2
 //	w = Decay w - StepSize m / (sqrt(v) InvSqrtBC2 + Eps)
 //
-// Assembly takes denormal numbers for 0; that moves no weight by more than
-// StepSize 1e-38 / Eps.
+// Assembly may take denormal numbers for 0 where that is less than the rounding
+// error of the update.
 //
 // With vmax, which may be nil, sqrt(v) gives way to sqrt(vmax), the running
 // maximum of v (AMSGrad: Reddi et al. 2018, arXiv:1904.09237).

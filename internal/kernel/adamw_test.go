@@ -100,3 +100,37 @@ func testAdamWDenormals(t *testing.T) {
 	Scale(m, 0.5, m)
 	require.Equal(t, float32(tiny)*0.5, m[n-1], "denormals count again")
 }
+
+// With an eps near 0, or a gradient scale far from 1, denormals do count.
+func TestAdamWDenormalsThatMatter(t *testing.T) { eachImpl(t, testAdamWDenormalsThatMatter) }
+
+func testAdamWDenormalsThatMatter(t *testing.T) {
+	const n = 50
+	base := AdamWParams{Decay: 1, Beta1: 0.5, Beta2: 0.5, GradScale: 1, StepSize: 1, InvSqrtBC2: 1, Eps: 1e-8}
+	check := func(name string, g, m, v float32, change func(p *AdamWParams)) {
+		p := base
+		change(&p)
+		ws, gs, ms, vs := make([]float32, n), make([]float32, n), make([]float32, n), make([]float32, n)
+		Fill(gs, g)
+		Fill(ms, m)
+		Fill(vs, v)
+		want := make([]float64, n)
+		adamWRef(want, widen(gs), widen(ms), widen(vs), nil, p)
+		require.Greater(t, math.Abs(want[0]), 1e-3, name)
+		AdamW(ws, gs, ms, vs, nil, p)
+		requireClose(t, want, ws, 1e-3, "%s", name) // denormals have few digits
+	}
+	check("v under a small eps", 0, 1e-22, 1e-42, func(p *AdamWParams) { p.Eps = 1e-30 })
+	check("m and eps", 0, 1e-40, 0, func(p *AdamWParams) { p.Eps = 1e-40 })
+	check("eps", 0, 1e-38, 0, func(p *AdamWParams) { p.Eps = 1e-40 })
+	check("gradient", 1e-40, 0, 0, func(p *AdamWParams) { p.GradScale = 1e38 })
+	check("gradient scale", 1e38, 0, 0, func(p *AdamWParams) { p.GradScale = 1e-40 })
+	check("step size", 0, 1e30, 0, func(p *AdamWParams) { p.StepSize = 1e-40 })
+
+	zero := make([]float32, n)
+	w := make([]float32, n)
+	p := base
+	p.Eps = 1e-40
+	AdamW(w, zero, make([]float32, n), make([]float32, n), nil, p)
+	require.Equal(t, zero, w, "0/eps is 0")
+}

@@ -84,9 +84,27 @@ func loopsAVX512() loops[float32] {
 	}
 }
 
-// adamW passes the scalars as an array, in the order of their struct.
-func adamW(asm func(w, g, m, v []float32, s *float32)) func(w, g, m, v []float32, s *adamWScalars[float32]) {
-	return func(w, g, m, v []float32, s *adamWScalars[float32]) { asm(w, g, m, v, &s.decay) }
+// adamW passes the scalars as an array, in the order of their struct, and lets
+// denormal numbers be 0 where that does no harm. The moments of a parameter
+// that gets no gradient, such as the embedding of a token that does not occur,
+// decay into denormals, which some processors compute a hundred times slower.
+func adamW(asm func(w, g, m, v []float32, s *float32, mode uint32)) func(w, g, m, v []float32, s *adamWScalars[float32]) {
+	const flushToZero, denormalsAreZero = 1 << 15, 1 << 6 // of MXCSR
+	return func(w, g, m, v []float32, s *adamWScalars[float32]) {
+		var mode uint32
+		if s.ordinary() {
+			mode = flushToZero | denormalsAreZero
+		}
+		asm(w, g, m, v, &s.decay, mode)
+	}
+}
+
+// ordinary says that denormal numbers cannot matter: those of v are below the
+// rounding error of sqrt(v) + eps, those of m move w by less than 1e-26
+// stepSize, and no scalar is denormal or makes a denormal gradient large.
+func (s *adamWScalars[T]) ordinary() bool {
+	scale := max(s.gradScale, -s.gradScale)
+	return s.eps >= 1e-11 && 1e-10 <= scale && scale <= 1e10 && s.stepSize >= 1e-30
 }
 
 // dropout has assembly for whole groups, and passes the mask as an array of

@@ -2673,9 +2673,9 @@ done:
 	VZEROUPPER
 	RET
 
-// func adamWAVX2(w []float32, g []float32, m []float32, v []float32, s *float32)
+// func adamWAVX2(w []float32, g []float32, m []float32, v []float32, s *float32, mode uint32)
 // Requires: AVX, FMA3, MMX+, SSE
-TEXT ·adamWAVX2(SB), NOSPLIT, $8-104
+TEXT ·adamWAVX2(SB), NOSPLIT, $8-108
 	MOVQ         s+96(FP), AX
 	VBROADCASTSS (AX), Y0
 	VBROADCASTSS 4(AX), Y1
@@ -2687,8 +2687,8 @@ TEXT ·adamWAVX2(SB), NOSPLIT, $8-104
 	VBROADCASTSS 28(AX), Y7
 	VBROADCASTSS 32(AX), Y8
 	STMXCSR      (SP)
-	MOVL         (SP), AX
-	ORL          $0x00008040, AX
+	MOVL         mode+104(FP), AX
+	ORL          (SP), AX
 	MOVL         AX, 4(SP)
 	LDMXCSR      4(SP)
 	MOVQ         w_base+0(FP), CX
@@ -5557,9 +5557,9 @@ done:
 	VZEROUPPER
 	RET
 
-// func adamWAVX512(w []float32, g []float32, m []float32, v []float32, s *float32)
+// func adamWAVX512(w []float32, g []float32, m []float32, v []float32, s *float32, mode uint32)
 // Requires: AVX, AVX512F, BMI2, MMX+, SSE
-TEXT ·adamWAVX512(SB), NOSPLIT, $8-104
+TEXT ·adamWAVX512(SB), NOSPLIT, $8-108
 	MOVQ         s+96(FP), AX
 	VBROADCASTSS (AX), Z0
 	VBROADCASTSS 4(AX), Z1
@@ -5571,8 +5571,8 @@ TEXT ·adamWAVX512(SB), NOSPLIT, $8-104
 	VBROADCASTSS 28(AX), Z7
 	VBROADCASTSS 32(AX), Z8
 	STMXCSR      (SP)
-	MOVL         (SP), AX
-	ORL          $0x00008040, AX
+	MOVL         mode+104(FP), AX
+	ORL          (SP), AX
 	MOVL         AX, 4(SP)
 	LDMXCSR      4(SP)
 	MOVQ         w_base+0(FP), CX

@@ -137,7 +137,7 @@ func expScaleAVX2(dst []float32, x []float32, shift float32, scale float32)
 // adamWAVX2 is equivalent to adamWLoop.
 //
 //go:noescape
-func adamWAVX2(w []float32, g []float32, m []float32, v []float32, s *float32)
+func adamWAVX2(w []float32, g []float32, m []float32, v []float32, s *float32, mode uint32)
 
 // dropoutAVX2 is equivalent to dropoutLoop.
 //
@@ -277,7 +277,7 @@ func expScaleAVX512(dst []float32, x []float32, shift float32, scale float32)
 // adamWAVX512 is equivalent to adamWLoop.
 //
 //go:noescape
-func adamWAVX512(w []float32, g []float32, m []float32, v []float32, s *float32)
+func adamWAVX512(w []float32, g []float32, m []float32, v []float32, s *float32, mode uint32)
 
 // dropoutAVX512 is equivalent to dropoutLoop.
 //

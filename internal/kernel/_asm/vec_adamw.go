@@ -10,14 +10,14 @@ import (
 const adamWPrefetch = 1024
 
 func (v vector) adamW() {
-	v.routine("adamW", "(w, g, m, v []float32, s *float32)")
+	v.routine("adamW", "(w, g, m, v []float32, s *float32, mode uint32)")
 	address := Load(Param("s"), GP64())
 	scalar := map[string]VecVirtual{}
 	for i, name := range []string{"decay", "beta1", "omBeta1", "beta2", "omBeta2", "gradScale", "stepSize", "invSqrtBC2", "eps"} {
 		scalar[name] = v.reg()
 		VBROADCASTSS(Mem{Base: address, Disp: 4 * i}, scalar[name])
 	}
-	mode := v.flushDenormals()
+	before := v.setMode()
 	unroll := 64 / v.width() // a cache line
 	v.each("w g m v", unroll, func(at at) {
 		if at.mask == nil && at.disp == 0 {
@@ -43,21 +43,18 @@ func (v vector) adamW() {
 		VFNMADD231PS(scalar["stepSize"], m, w)
 		at.store(w, "w")
 	})
-	LDMXCSR(mode)
+	LDMXCSR(before)
 	v.end()
 }
 
-// flushDenormals makes denormal operands and results 0 until the control word
-// at the address that it returns is loaded again. The moments of a parameter
-// that gets no gradient, such as the embedding of a token that does not occur,
-// decay into denormals, which some processors compute a hundred times slower.
-func (v vector) flushDenormals() Mem {
-	const flushToZero, denormalsAreZero = 1 << 15, 1 << 6
-	old, flushing, control := AllocLocal(4), AllocLocal(4), GP32()
-	STMXCSR(old)
-	MOVL(old, control)
-	ORL(U32(flushToZero|denormalsAreZero), control)
-	MOVL(control, flushing)
-	LDMXCSR(flushing)
-	return old
+// setMode sets the bits of the parameter mode in the floating-point control
+// word, and returns where the word as it was can be loaded from again.
+func (v vector) setMode() Mem {
+	before, during, word := AllocLocal(4), AllocLocal(4), GP32()
+	STMXCSR(before)
+	Load(Param("mode"), word)
+	ORL(before, word)
+	MOVL(word, during)
+	LDMXCSR(during)
+	return before
 }

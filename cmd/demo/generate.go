@@ -2,88 +2,56 @@ package main
 
 import (
 	"context"
-	"math"
-	"math/rand/v2"
 
-	"gorgonia.org/gorgonia"
-	"gorgonia.org/tensor"
+	"github.com/pkg/errors"
 
+	"github.com/gorget/gorget/dataset"
 	"github.com/gorget/gorget/gptblock"
-	"github.com/gorget/gorget/graph"
+	"github.com/gorget/gorget/sample"
 )
 
-// temperature of the demo's sample: a little below 1 for fewer odd words.
+// temperature of samples unless told otherwise: a little below 1 for fewer odd
+// words.
 const temperature = 0.8
 
-// generate continues a line break by n tokens.
-func (m *model) generate(n int) (string, error) {
+// generate continues a line break by n tokens, with the weights as they are.
+func (m *model) generate(ctx context.Context, n int) (string, error) {
 	if n == 0 {
 		return "", nil
 	}
-	shared, err := m.params.Share(gorgonia.NewGraph())
+	decoder, err := gptblock.NewDecoder(m.gpt, 1)
 	if err != nil {
 		return "", err
 	}
-	gpt, err := gptblock.New(shared, m.o.Exp.Config.Eval())
+	o := sample.Options{MaxNew: n, Temperature: temperature, Seed: m.o.Seed, Full: sample.SlideFull}
+	prompt, err := beginning(m.text.tok, "")
 	if err != nil {
 		return "", err
 	}
-	T, V := m.o.Exp.Config.Context, m.o.Exp.Config.Vocab
-	ids := gorgonia.NewMatrix(shared.Graph(), tensor.Int32, gorgonia.WithShape(1, T), gorgonia.WithName("ids"))
-	logits, err := gpt.Logits(ids) // (1,T,V)
+	out, err := sample.Generate(ctx, decoder, [][]int32{prompt}, o, nil)
 	if err != nil {
-		return "", err
+		return "", interruption(err)
 	}
-	cost, err := gorgonia.Sum(logits)
-	if err != nil {
-		return "", err
-	}
-	prog, err := graph.Compile(cost, shared, graph.ForwardOnly(), graph.Keep(logits))
-	if err != nil {
-		return "", err
-	}
-	defer prog.Close()
-
-	rng := rand.New(rand.NewPCG(m.o.Seed, 1))
-	tokens := []int32{m.text.firstToken()}
-	window := make([]int32, T)
-	for range n {
-		seen := tokens[max(0, len(tokens)-T):]
-		clear(window)
-		copy(window, seen)
-		if _, err := prog.Eval(context.Background(), graph.Feed{ids: window}); err != nil {
-			return "", err
-		}
-		all := prog.Value(logits).(*tensor.Dense).Float32s()
-		tokens = append(tokens, pick(rng, all[(len(seen)-1)*V:len(seen)*V]))
-	}
-	return m.text.tok.Decode(tokens[1:])
+	return m.text.tok.Decode(out[0].Tokens)
 }
 
-// firstToken is what a sample begins after: a line break, if there is one.
-func (t *text) firstToken() int32 {
-	if ids, err := t.tok.Encode("\n"); err == nil && len(ids) > 0 {
-		return ids[0]
+// beginning is a prompt as tokens. Since something has to come first, an empty
+// one is a line break, or token 0 if there is none.
+func beginning(tok dataset.Tokenizer, prompt string) ([]int32, error) {
+	ids, err := tok.Encode(prompt)
+	if err != nil || len(ids) > 0 {
+		return ids, errors.WithMessage(err, "-prompt")
 	}
-	return 0
+	if ids, err := tok.Encode("\n"); err == nil && len(ids) > 0 {
+		return ids, nil
+	}
+	return []int32{0}, nil
 }
 
-// pick draws a token by softmax(logits/temperature).
-func pick(rng *rand.Rand, logits []float32) int32 {
-	top := float32(math.Inf(-1))
-	for _, z := range logits {
-		top = max(top, z)
+// interruption is err, or errInterrupted if that is the reason.
+func interruption(err error) error {
+	if errors.Is(err, context.Canceled) {
+		return errInterrupted
 	}
-	p, sum := make([]float64, len(logits)), 0.0
-	for i, z := range logits {
-		p[i] = math.Exp(float64(z-top) / temperature)
-		sum += p[i]
-	}
-	u := rng.Float64() * sum
-	for i, x := range p {
-		if u -= x; u < 0 {
-			return int32(i)
-		}
-	}
-	return int32(len(p) - 1)
+	return err
 }

@@ -5,6 +5,8 @@
 //	go run ./cmd/demo train -compare       three ways of weight decay, side by side
 //	go run ./cmd/demo -preset palm         a tiny PaLM by its recipe; so for any named system
 //	go run ./cmd/demo systems [NAME]       the named systems: what is said of them, and what was published
+//	go run ./cmd/demo sample -run DIR      what the model of a run writes; so for -model DIR, a model's folder
+//	go run ./cmd/demo eval -run DIR        its loss and perplexity
 //	go run ./cmd/demo COMMAND -h           the flags of a command
 //
 // Results go to the standard output, progress to the standard error. The exit
@@ -51,6 +53,8 @@ func commands() []command {
 		{"train", "train a model on a text (the default)", runTrain},
 		{"systems", "the named systems: what is said of their weight decay, and what was published", runSystems},
 		{"resume", "go on with a run that was stopped", runResume},
+		{"eval", "loss and perplexity of a trained model", runEval},
+		{"sample", "continue a text with a trained model", runSample},
 		{"prepare", "turn text files into token files", runPrepare},
 		{"verify-resume", "show that a resumed run ends in the same bits", runVerifyResume},
 	}

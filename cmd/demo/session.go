@@ -205,19 +205,25 @@ func (m *model) batch(step, micro int) (graph.Feed, error) {
 
 // validate is the mean loss over all tokens of the validation text.
 func (m *model) validate(ctx context.Context) (float64, error) {
-	var sum, weight float64
-	for i := range m.text.val.Len() {
-		feed, err := m.evalIn.feed(m.text.val, i, 0)
+	loss, _, err := meanLoss(ctx, m.eval, m.evalIn, m.text.val)
+	return loss, err
+}
+
+// meanLoss is the mean loss over the tokens of one pass of a loader, and their
+// number.
+func meanLoss(ctx context.Context, prog *graph.Program, in inputs, l *dataset.Loader) (loss, weight float64, err error) {
+	for i := range l.Len() {
+		feed, err := in.feed(l, i, 0)
 		if err != nil {
-			return 0, err
+			return 0, 0, err
 		}
-		r, err := m.eval.Eval(ctx, feed)
+		r, err := prog.Eval(ctx, feed)
 		if err != nil {
-			return 0, err
+			return 0, 0, err
 		}
-		sum, weight = sum+r.Loss*r.Weight, weight+r.Weight
+		loss, weight = loss+r.Loss*r.Weight, weight+r.Weight
 	}
-	return sum / weight, nil
+	return loss / weight, weight, nil
 }
 
 // run makes a training run of the model with a solver.

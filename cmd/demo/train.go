@@ -73,7 +73,7 @@ func (j *job) show(ctx context.Context, done int, begin func(*train.Run) error, 
 	}
 	sample := ""
 	if sum.Stopped != train.Interrupted {
-		if sample, err = j.model.generate(j.o.sample); err != nil {
+		if sample, err = j.model.generate(ctx, j.o.sample); err != nil {
 			return err
 		}
 	}

@@ -77,7 +77,10 @@ func main() {
 }
 `
 
-func TestAForeignProgramTrainsWithGorget(t *testing.T) {
+// foreign runs a program in a module of its own that requires gorget, and
+// returns what it prints and the packages that it is made of.
+func foreign(t *testing.T, source string) (out, packages string) {
+	t.Helper()
 	root, err := os.Getwd()
 	require.NoError(t, err)
 	dir := t.TempDir()
@@ -86,25 +89,36 @@ func TestAForeignProgramTrainsWithGorget(t *testing.T) {
 		"require github.com/gorget/gorget v0.0.0",
 		"replace github.com/gorget/gorget => " + root, "",
 	}, "\n")
-	require.NoError(t, os.WriteFile(filepath.Join(dir, "go.mod"), []byte(mod), 0o644))
-	require.NoError(t, os.WriteFile(filepath.Join(dir, "main.go"), []byte(consumer), 0o644))
 	sum, err := os.ReadFile("go.sum")
 	require.NoError(t, err)
-	require.NoError(t, os.WriteFile(filepath.Join(dir, "go.sum"), sum, 0o644))
-
-	cmd := exec.Command("go", "run", "-mod=mod", ".")
-	cmd.Dir = dir
-	cmd.Env = append(os.Environ(), "GOFLAGS=", "GOWORK=off")
-	out, err := cmd.CombinedOutput()
-	require.NoError(t, err, "%s", out)
-	// y = -x1 + 2 x2 + 1
-	require.Equal(t, "[-1.0 2.0] 1.0\n", string(out))
-
-	deps := exec.Command("go", "list", "-mod=mod", "-deps", ".")
-	deps.Dir, deps.Env = dir, cmd.Env
-	list, err := deps.Output()
-	require.NoError(t, err)
-	for _, heavy := range []string{"gonum.org/v1/plot", "tiktoken", "progressbar", "avo"} {
-		require.NotContains(t, string(list), heavy, "users of the solver do not inherit it")
+	for name, content := range map[string]string{"go.mod": mod, "go.sum": string(sum), "main.go": source} {
+		require.NoError(t, os.WriteFile(filepath.Join(dir, name), []byte(content), 0o644))
 	}
+	command := func(args ...string) string {
+		cmd := exec.Command("go", args...)
+		cmd.Dir, cmd.Env = dir, append(os.Environ(), "GOFLAGS=", "GOWORK=off")
+		out, err := cmd.CombinedOutput()
+		require.NoError(t, err, "%s", out)
+		return string(out)
+	}
+	return command("run", "-mod=mod", "."), command("list", "-mod=mod", "-deps", ".")
+}
+
+func TestAForeignProgramTrainsWithGorget(t *testing.T) {
+	out, packages := foreign(t, consumer)
+	require.Equal(t, "[-1.0 2.0] 1.0\n", out) // y = -x1 + 2 x2 + 1
+	for _, heavy := range []string{"gonum.org/v1/plot", "tiktoken", "progressbar", "avo"} {
+		require.NotContains(t, packages, heavy, "users of the solver do not inherit it")
+	}
+}
+
+func TestTheExampleOfTheReadmeRuns(t *testing.T) {
+	readme, err := os.ReadFile("README.md")
+	require.NoError(t, err)
+	_, rest, found := strings.Cut(string(readme), "```go\npackage main")
+	require.True(t, found)
+	source, _, _ := strings.Cut(rest, "```")
+	out, _ := foreign(t, "package main"+source)
+	require.Contains(t, out, "norm parameters do not decay")
+	require.Contains(t, out, "step 10  loss")
 }

@@ -116,9 +116,10 @@ func (p product[T]) runSuperBlock(parallel bool) {
 	release(p.packedB)
 }
 
-// cutTasks chooses the block of C that is one task: as wide as the cache
-// allows, since that is how often each element of A is used once it is there,
-// then as high as leaves enough tasks, and less wide only if that is not so.
+// cutTasks chooses the block of C that is one task: not much narrower than the
+// cache allows, since that is how often each element of A is used once it is
+// there; then as high as leaves enough tasks; narrower still only if rows are
+// too few for that.
 func (p *product[T]) cutTasks(parallel bool) {
 	p.taskA = p.panelsA
 	p.taskB = min(p.panelsB, p.nc/p.cols)
@@ -126,6 +127,7 @@ func (p *product[T]) cutTasks(parallel bool) {
 		return
 	}
 	want := min(wantTasks, 1+p.rows*p.n*p.depth/taskWork)
+	p.taskB = min(p.taskB, max(ceilDiv(p.panelsB, want), p.nc/p.cols/2))
 	across := ceilDiv(p.panelsB, p.taskB)
 	p.taskA = ceilDiv(p.panelsA, ceilDiv(want, across))
 	down := ceilDiv(p.panelsA, p.taskA)

@@ -1,6 +1,7 @@
 package gptblock_test
 
 import (
+	"fmt"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -68,6 +69,48 @@ func TestBothMachinesAgree(t *testing.T) {
 				got, err := ps2.Get(p.Name()).Grad()
 				require.NoError(t, err)
 				require.InDeltaSlice(t, float64s(want), float64s(got), 1e-12, p.Name())
+			}
+		})
+	}
+}
+
+// Fine-tuning: whichever parameters are frozen, the gradients of the others are
+// the same, though ops hand gradients to each other behind Gorgonia's back.
+func TestGradientsOfASubset(t *testing.T) {
+	for name, c := range tinyConfigs() {
+		t.Run(name, func(t *testing.T) {
+			gradients := func(keep func(i int) bool) map[string][]float64 {
+				ps, loss := plainGraph(t, c)
+				var wrt gorgonia.Nodes
+				for i, p := range ps.All() {
+					if keep(i) {
+						wrt = append(wrt, p.Node())
+					}
+				}
+				nodes, err := gorgonia.Grad(loss, wrt...)
+				require.NoError(t, err)
+				vm := gorgonia.NewTapeMachine(ps.Graph())
+				defer vm.Close()
+				require.NoError(t, vm.RunAll())
+				got := map[string][]float64{}
+				for i, n := range nodes {
+					got[wrt[i].Name()] = float64s(n.Value())
+				}
+				return got
+			}
+			all := gradients(func(int) bool { return true })
+			subsets := map[string]func(i int) bool{
+				"even": func(i int) bool { return i%2 == 0 },
+				"odd":  func(i int) bool { return i%2 == 1 },
+				"late": func(i int) bool { return i >= len(all)/2 },
+			}
+			for i := range len(all) {
+				subsets[fmt.Sprintf("%d alone", i)] = func(j int) bool { return j == i }
+			}
+			for which, keep := range subsets {
+				for name, g := range gradients(keep) {
+					require.Equal(t, all[name], g, "%s: %s", which, name)
+				}
 			}
 		})
 	}

@@ -188,6 +188,40 @@ func TestPrepareThenTrainFromShards(t *testing.T) {
 	}
 }
 
+func TestFineTuneACheckpoint(t *testing.T) {
+	_, flags := tiny(t)
+	out := filepath.Join(t.TempDir(), "run")
+	code, _, stderr := demo(t, append(flags, "-out", out)...)
+	require.Zero(t, code, stderr)
+	folders, err := filepath.Glob(filepath.Join(out, "checkpoints", "step-*12"))
+	require.NoError(t, err)
+	require.Len(t, folders, 1)
+
+	file := flags[1]
+	tuned := t.TempDir()
+	tune := []string{"-model", folders[0], "-tokenizer", filepath.Join(out, "tokenizer.json"), "-data", file, "-steps", "3", "-sample", "0", "-out", tuned}
+	code, stdout, stderr := demo(t, append([]string{"train"}, tune...)...)
+	require.Zero(t, code, stderr)
+	require.Contains(t, stdout, "1 layers, 16 channels")
+	rows, first := rowsOf(t, filepath.Join(tuned, "metrics.jsonl")), rowsOf(t, filepath.Join(out, "metrics.jsonl"))
+	require.Less(t, rows[0]["loss"], first[0]["loss"], "it goes on from the trained weights")
+	require.Equal(t, 1e-5, rows[0]["lr"].(float64)*0.1, "the gentler recipe")
+
+	code, _, stderr = demo(t, append(append([]string{"verify-resume"}, tune[:len(tune)-2]...), "-stop", "1")...)
+	require.Zero(t, code, stderr)
+	for want, args := range map[string][]string{
+		"no tokenizer": {"-model", folders[0], "-data", file},
+		"want [32":     {"-model", folders[0], "-tokenizer", filepath.Join(out, "tokenizer.json"), "-data", file, "-channels", "32"},
+		"config.json":  {"-model", t.TempDir()},
+		"exclude":      {"-model", folders[0], "-preset", "palm"},
+		"-compare":     {"-model", folders[0], "-compare"},
+	} {
+		code, _, stderr = demo(t, append(args, "-out", t.TempDir())...)
+		require.NotZero(t, code)
+		require.Contains(t, stderr, want)
+	}
+}
+
 func TestConfigFileUnderFlags(t *testing.T) {
 	_, flags := tiny(t)
 	out := t.TempDir()

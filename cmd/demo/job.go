@@ -12,6 +12,7 @@ import (
 	"gorgonia.org/gorgonia"
 
 	"github.com/gorget/gorget/checkpoint"
+	"github.com/gorget/gorget/checkpoint/hf"
 	"github.com/gorget/gorget/dataset"
 	"github.com/gorget/gorget/graph"
 	"github.com/gorget/gorget/presets"
@@ -118,10 +119,16 @@ func (j *job) save(s train.State, _ bool) error {
 		Step: s.Step, Params: j.model.params, Solver: j.solver.StateView(),
 		Config: j.o, State: s, Corpus: j.corpus,
 	}
+	// With it, the checkpoint's folder is a model that other programs load.
+	config, err := hf.ConfigJSON(j.o.Exp.Config, nil)
+	if err != nil {
+		return err
+	}
+	snap.Files = map[string][]byte{"config.json": config}
 	if s.Average != nil {
 		snap.Tensors = map[string]map[string]gorgonia.Value{"ema": s.Average}
 	}
-	_, err := j.store.Save(snap)
+	_, err = j.store.Save(snap)
 	return err
 }
 

@@ -10,6 +10,7 @@ import (
 
 	"github.com/pkg/errors"
 
+	"github.com/gorget/gorget/dataset/bpe"
 	"github.com/gorget/gorget/gptblock"
 	"github.com/gorget/gorget/presets"
 	"github.com/gorget/gorget/train"
@@ -18,8 +19,9 @@ import (
 // options are everything that decides the numbers of a run. They are saved as
 // run.json beside it.
 type options struct {
-	Data      string             `json:"data"`      // a text file or prepared folder; "" is the text that comes with Go
-	Tokenizer string             `json:"tokenizer"` // "char" or "gpt2"
+	Data      string             `json:"data"`            // a text file or prepared folder; "" is the text that comes with Go
+	Tokenizer string             `json:"tokenizer"`       // "char", "gpt2", "model" or a file
+	Model     string             `json:"model,omitempty"` // the folder whose weights are fine-tuned
 	Seed      uint64             `json:"seed"`
 	Exp       presets.Experiment `json:"experiment"`
 	Loop      train.Config       `json:"loop"`
@@ -61,6 +63,10 @@ func parseOptions(name string, base options, args []string, help io.Writer, extr
 			err = usagef("-preset and -config exclude each other")
 		case file != "" && first.Choice == "":
 			err = o.load(file)
+		case first.Model != "" && first.Preset != "":
+			err = usagef("-model and -preset exclude each other")
+		case first.Model != "":
+			err = o.useModel(first.Model)
 		case first.Preset != "":
 			err = o.usePreset(first.Preset, first.Choice)
 		case first.Choice != "":
@@ -102,7 +108,8 @@ func flagSet(name string, o *options, file *string, help io.Writer) *flag.FlagSe
 	fs.StringVar(&o.Preset, "preset", o.Preset, "a system to train a tiny variant of: "+strings.Join(presetNames(), ", "))
 	fs.TextVar(&o.Choice, "recipe", o.Choice, "of the preset: published (default), or claimed, which is AdamW with the weight decay that circulates")
 	fs.StringVar(&o.Data, "data", o.Data, "text file to train on, or a folder made by the prepare command (default: the text of Newton's Opticks that comes with Go)")
-	fs.StringVar(&o.Tokenizer, "tokenizer", o.Tokenizer, "char, or gpt2 for GPT-2's byte-pair encoding")
+	fs.StringVar(&o.Model, "model", o.Model, "a model's folder (config.json and model.safetensors) to fine-tune; other flags then have other defaults")
+	fs.StringVar(&o.Tokenizer, "tokenizer", o.Tokenizer, "char, gpt2 for GPT-2's byte-pair encoding, model for the one that lies with -model, a tokenizer.json that gorget wrote, or a vocabulary file of llama2.c (.bin)")
 	fs.StringVar(&o.out, "out", o.out, "folder for the results (default: a new one under the system's temporary folder)")
 	fs.Uint64Var(&o.Seed, "seed", o.Seed, "of the initial weights, the batches and dropout")
 	fs.IntVar(&o.EvalTok, "eval-tokens", o.EvalTok, "tokens of the validation text to use; 0 is all")
@@ -167,7 +174,7 @@ func (o *options) settle(before presets.Experiment, given map[string]bool) error
 	if given["min-lr"] && r.LR != 0 {
 		r.Schedule.Floor = o.minLR / r.LR
 	}
-	if given["context"] {
+	if given["context"] && o.Model == "" {
 		e.Config.Context = e.Time
 	}
 	if given["bias"] {
@@ -190,10 +197,12 @@ func (o *options) validate() error {
 		}
 	}
 	switch {
+	case o.compare && o.Model != "":
+		return usagef("-compare trains new models, it does not go with -model")
 	case o.compare && o.Exp.Recipe.Optimizer != presets.AdamW:
 		return usagef("-compare is about AdamW, and %s was trained by %s; there is -recipe claimed", o.Preset, o.Exp.Recipe.Optimizer)
-	case o.Tokenizer != "char" && o.Tokenizer != "gpt2":
-		return usagef("-tokenizer = %q, want char or gpt2", o.Tokenizer)
+	case o.Tokenizer != "char" && o.Tokenizer != bpe.Kind && o.Tokenizer != modelTokenizer && !exists(o.Tokenizer):
+		return usagef("-tokenizer = %q, want char, gpt2, model or a file", o.Tokenizer)
 	case o.Exp.Batch < 1:
 		return usagef("-batch = %d, want >= 1", o.Exp.Batch)
 	case o.Exp.Micro < 1:

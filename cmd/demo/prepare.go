@@ -54,7 +54,7 @@ func runPrepare(_ context.Context, args []string, s streams) error {
 		}
 		all += c.Text
 	}
-	tok, err := newTokenizer(*kind, all)
+	tok, err := (&options{Tokenizer: *kind}).tokenizer(all)
 	if err != nil {
 		return err
 	}

@@ -38,7 +38,7 @@ func loadText(o *options) (*text, error) {
 	if info, e := os.Stat(o.Data); e == nil && info.IsDir() {
 		err = t.readPrepared(o.Data)
 	} else {
-		err = t.readCorpus(o.Data, o.Tokenizer)
+		err = t.readCorpus(o)
 	}
 	if err != nil {
 		t.close()
@@ -51,15 +51,15 @@ func loadText(o *options) (*text, error) {
 	return t, nil
 }
 
-func (t *text) readCorpus(path, tokenizer string) error {
+func (t *text) readCorpus(o *options) error {
 	corpus, err := dataset.DefaultCorpus(), error(nil)
-	if path != "" {
-		if corpus, err = dataset.LoadCorpus(path); err != nil {
+	if o.Data != "" {
+		if corpus, err = dataset.LoadCorpus(o.Data); err != nil {
 			return err
 		}
 	}
 	t.source, t.made = corpus.Source, corpus.Made
-	if t.tok, err = newTokenizer(tokenizer, corpus.Text); err != nil {
+	if t.tok, err = o.tokenizer(corpus.Text); err != nil {
 		return err
 	}
 	ids, err := t.tok.Encode(corpus.Text)
@@ -68,13 +68,6 @@ func (t *text) readCorpus(path, tokenizer string) error {
 	}
 	t.head, t.tail, err = dataset.Split(dataset.Slice(ids), 0.9)
 	return err
-}
-
-func newTokenizer(kind, text string) (dataset.Tokenizer, error) {
-	if kind == "char" {
-		return dataset.NewChars(text)
-	}
-	return bpe.New()
 }
 
 // readPrepared opens a folder with train.bin, val.bin and tokenizer.json.
@@ -97,7 +90,7 @@ func (t *text) readPrepared(dir string) (err error) {
 	return err
 }
 
-// load makes the loaders, and the model's vocabulary that of the text.
+// load makes the loaders, and the vocabulary of a new model that of the text.
 func (t *text) load(o *options) (err error) {
 	if n := o.EvalTok; n > 0 && n < t.tail.Len() {
 		if t.tail, err = dataset.Section(t.tail, 0, n); err != nil {
@@ -112,7 +105,12 @@ func (t *text) load(o *options) (err error) {
 	if t.val, err = dataset.NewLoader(t.tail, c); err != nil {
 		return errors.Wrap(err, "validation text")
 	}
-	o.Exp.Config.Vocab = t.tok.Vocab()
+	switch {
+	case o.Model == "":
+		o.Exp.Config.Vocab = t.tok.Vocab()
+	case t.tok.Vocab() > o.Exp.Config.Vocab:
+		return errors.Errorf("the tokenizer has %d tokens, want at most %d, the model's vocabulary", t.tok.Vocab(), o.Exp.Config.Vocab)
+	}
 	return nil
 }
 

@@ -45,6 +45,9 @@ func runTrain(ctx context.Context, args []string, s streams) error {
 	if err := j.describe(); err != nil {
 		return err
 	}
+	if err := j.loadWeights(); err != nil {
+		return err
+	}
 	return j.show(ctx, 0, nil, s)
 }
 

@@ -119,9 +119,12 @@ func session(ctx context.Context, o options, out string, stop int, end *ending) 
 	defer cancel()
 	r := j.run(append(m.observers, &stopper{at: stop, cancel: cancel})...)
 	if steps > 0 {
-		if err := j.restore(saved, r); err != nil {
-			return err
-		}
+		err = j.restore(saved, r)
+	} else {
+		err = j.loadWeights()
+	}
+	if err != nil {
+		return err
 	}
 	sum, err := r.Train(ctx)
 	if err != nil {

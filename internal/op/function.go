@@ -1,6 +1,11 @@
 package op
 
 import (
+	"encoding/binary"
+	"fmt"
+	"hash/fnv"
+	"slices"
+
 	"github.com/pkg/errors"
 	"gorgonia.org/gorgonia"
 	"gorgonia.org/tensor"
@@ -98,7 +103,7 @@ type lossOp[T kernel.Float] struct {
 	weigher
 }
 
-func opOf[T kernel.Float](s spec, fn function[T]) gorgonia.Op {
+func opOf[T kernel.Float](s spec, fn function[T]) ownOp {
 	f := newForward(s, fn)
 	switch fn := fn.(type) {
 	case weigher:
@@ -109,17 +114,37 @@ func opOf[T kernel.Float](s spec, fn function[T]) gorgonia.Op {
 	return f
 }
 
-// apply makes the node of o. Gorgonia merges nodes whose hashes collide: o
-// would never run, so that is an error.
-func apply(o gorgonia.Op, in ...*gorgonia.Node) (*gorgonia.Node, error) {
+// ownOp is an op of this package.
+type ownOp interface {
+	gorgonia.Op
+	baseOf() *base
+}
+
+// apply makes the node of o. Gorgonia tells nodes apart by a hash of 32 bits
+// and, at compilation, by nothing else: o takes new ids until its hash is new.
+func apply(o ownOp, in ...*gorgonia.Node) (*gorgonia.Node, error) {
+	nodes := in[0].Graph().AllNodes()
+	for {
+		h := nodeHash(o, in)
+		if !slices.ContainsFunc(nodes, func(n *gorgonia.Node) bool { return n.Hashcode() == h }) {
+			break
+		}
+		o.baseOf().id = lastID.Add(1)
+	}
 	n, err := gorgonia.ApplyOp(o, in...)
-	if err != nil {
-		return nil, errors.Wrapf(err, "op: %v", o)
+	return n, errors.Wrapf(err, "op: %v", o)
+}
+
+// nodeHash is the hash that Gorgonia gives to the node of o, Node.WriteHash.
+func nodeHash(o ownOp, in gorgonia.Nodes) uint32 {
+	b, h := o.baseOf(), fnv.New32a()
+	fmt.Fprintf(h, "%v%v", b.types[len(in)], b.shape)
+	o.WriteHash(h)
+	h.Write([]byte{byte(len(in))})
+	for _, n := range in {
+		h.Write(binary.LittleEndian.AppendUint32(nil, n.Hashcode()))
 	}
-	if n.Op() != o {
-		return nil, errors.Errorf("op: %v was merged with the node %v of the same hash", o, n)
-	}
-	return n, nil
+	return h.Sum32()
 }
 
 func isInt(dt tensor.Dtype) bool {

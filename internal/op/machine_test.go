@@ -83,6 +83,23 @@ func TestEqualOpsAreNotMerged(t *testing.T) {
 	require.NotEqual(t, a.Hashcode(), b.Hashcode())
 }
 
+// apply looks for a free hash before there is a node.
+func TestHashIsKnownBeforehand(t *testing.T) {
+	for _, c := range opCases() {
+		r := newRig[float64](t, c, nil)
+		_, err := gorgonia.Grad(r.cost, r.wrt()...)
+		require.NoError(t, err)
+		seen := map[uint32]bool{}
+		for _, n := range r.g.AllNodes() {
+			require.False(t, seen[n.Hashcode()], "%s: %v", c.name, n)
+			seen[n.Hashcode()] = true
+			if o, ok := n.Op().(ownOp); ok {
+				require.Equal(t, n.Hashcode(), nodeHash(o, operandsOf(n)), "%s: %v", c.name, n)
+			}
+		}
+	}
+}
+
 func TestLossWeighsCountedRows(t *testing.T) {
 	g := gorgonia.NewGraph()
 	logits, targets := matrix(g, "logits", 3, 2), integers(g, "targets", tensor.Int32, 3)

@@ -18,7 +18,7 @@ import (
 // base is what all ops of this package have in common as gorgonia.Op. Shapes
 // and types are known when the op is made, from the nodes it is made for.
 type base struct {
-	id    uint64 // unique in the process, so that Gorgonia never merges two nodes
+	id    uint64 // unique in the process; part of the hash by which Gorgonia tells nodes apart
 	name  string
 	types []hm.Type // of the inputs, then of the result
 	shape tensor.Shape
@@ -42,6 +42,8 @@ func typeOf[T kernel.Float](shape tensor.Shape) hm.Type {
 	}
 	return gorgonia.TensorType{Dims: len(shape), Of: dtypeOf[T]()}
 }
+
+func (b *base) baseOf() *base { return b }
 
 // Arity is the number of inputs.
 func (b *base) Arity() int { return len(b.types) - 1 }

@@ -7,7 +7,8 @@
 //
 //   - TapeMachine: SymDiff adds one backward node, which computes the
 //     gradients of all inputs in one go, and a getter node for each gradient
-//     but the first.
+//     but the first. Where a node is used twice, join.go spares Gorgonia's own
+//     additions, and plan.go lets results share memory.
 //   - LispMachine: DoDiff computes the same gradients and adds them to those
 //     of the inputs.
 //

@@ -2,6 +2,7 @@ package gptblock
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/pkg/errors"
 	"gorgonia.org/tensor"
@@ -13,7 +14,7 @@ import (
 //
 // Its logits are those of [Model.Logits] for a model without dropout, up to
 // rounding; those of a sequence do not depend on the other sequences, to the
-// bit. It works on the model's own tensors and so sees every update of the
+// bit, nor on the size of the batch up to [SmallBatch]. It works on the model's own tensors and so sees every update of the
 // weights, but what it has seen by then was seen with the old ones: Reset after
 // an update. It is not safe for concurrent use, nor for use while the model
 // trains.
@@ -27,6 +28,12 @@ type Decoder struct {
 	ids   []int32
 	spans []span
 }
+
+// SmallBatch is the largest batch of a [Decoder] that computes single tokens by
+// reading each weight once, in the order of memory, which is fastest for few
+// rows. Larger batches take the general matrix product, which rounds
+// differently.
+const SmallBatch = 4
 
 // decodeChunk is how many new tokens of a sequence go through the model at
 // once. It bounds the memory of activations, whatever the length of a prompt.
@@ -42,7 +49,8 @@ type span struct {
 
 // decoding is the numeric part of a Decoder, in float32 or float64.
 type decoding interface {
-	run(ids []int32, spans []span, logits [][]float64)
+	// run computes the tokens of the spans; few says that they are few rows.
+	run(ids []int32, spans []span, logits [][]float64, few bool)
 	forget(sequence int)
 }
 
@@ -119,10 +127,19 @@ func (d *Decoder) Append(tokens [][]int32) error {
 	if err := d.check(tokens); err != nil {
 		return err
 	}
-	for at := 0; d.cut(tokens, at); at += decodeChunk {
-		d.net.run(d.ids, d.spans, d.logits)
-		for _, s := range d.spans {
-			d.length[s.sequence] += s.hi - s.lo
+	longest := 0
+	for _, ids := range tokens {
+		longest = max(longest, len(ids))
+	}
+	for at := 0; at < longest; at += decodeChunk {
+		for _, single := range []bool{false, true} {
+			if d.cut(tokens, at, single); len(d.spans) == 0 {
+				continue
+			}
+			d.net.run(d.ids, d.spans, d.logits, single && d.Batch() <= SmallBatch)
+			for _, s := range d.spans {
+				d.length[s.sequence] += s.hi - s.lo
+			}
 		}
 	}
 	return nil
@@ -145,28 +162,24 @@ func (d *Decoder) check(tokens [][]int32) error {
 	return nil
 }
 
-// cut takes the tokens [at, at+decodeChunk) of each sequence as the next piece.
-// It returns false if there are none.
-func (d *Decoder) cut(tokens [][]int32, at int) bool {
+// cut takes the tokens [at, at+decodeChunk) of each sequence as the next piece:
+// those of the sequences that have a single one, or those of the others. They
+// are computed in different ways, and which it is must not depend on the
+// company.
+func (d *Decoder) cut(tokens [][]int32, at int, single bool) {
 	d.ids, d.spans = d.ids[:0], d.spans[:0]
 	for b, ids := range tokens {
-		if at >= len(ids) {
+		end := min(at+decodeChunk, len(ids))
+		if n := end - at; n < 1 || (n == 1) != single {
 			continue
 		}
-		end := min(at+decodeChunk, len(ids))
 		lo := len(d.ids)
 		d.ids = append(d.ids, ids[at:end]...)
 		d.spans = append(d.spans, span{
 			sequence: b, lo: lo, hi: len(d.ids), past: d.length[b], last: end == len(ids),
 		})
 	}
-	return len(d.spans) > 0
 }
 
 // resize is xs with n elements of any content, made anew if it had fewer.
-func resize[E any](xs []E, n int) []E {
-	if cap(xs) < n {
-		return make([]E, n)
-	}
-	return xs[:n]
-}
+func resize[E any](xs []E, n int) []E { return slices.Grow(xs[:0], n)[:n] }

@@ -46,14 +46,14 @@ func (a *decoderAttention[T]) project(w *scratch[T], x []T, rows int) (q, k, v s
 	hd, kd := a.shape.H*a.shape.D, a.shape.K*a.shape.D
 	w.qkv = resize(w.qkv, rows*(hd+2*kd))
 	if a.packed {
-		a.qkv.apply(w.qkv, x, rows)
+		a.qkv.apply(w, w.qkv, x, rows)
 		ld := hd + 2*kd
 		return strided[T]{w.qkv, ld}, strided[T]{w.qkv[hd:], ld}, strided[T]{w.qkv[hd+kd:], ld}
 	}
 	q, k, v = strided[T]{w.qkv, hd}, strided[T]{w.qkv[rows*hd:], kd}, strided[T]{w.qkv[rows*(hd+kd):], kd}
-	a.q.apply(q.data, x, rows)
-	a.k.apply(k.data, x, rows)
-	a.v.apply(v.data, x, rows)
+	a.q.apply(w, q.data, x, rows)
+	a.k.apply(w, k.data, x, rows)
+	a.v.apply(w, v.data, x, rows)
 	return q, k, v
 }
 
@@ -81,7 +81,7 @@ func (n *network[T]) attend(a *decoderAttention[T], y, x []T, rows int, spans []
 		}
 		kernel.AttentionForward(s, w.attended[p.lo*hd:], hd, nil, q.at(p.lo), q.ld, keys, kd, values, kd)
 	}
-	a.out.apply(y, w.attended, rows)
+	a.out.apply(w, y, w.attended, rows)
 }
 
 // copyRows copies rows of width elements, ld apart, to consecutive ones.

@@ -53,12 +53,16 @@ func readMatrix[T kernel.Float](r *weightReader[T], l *Linear) matrix[T] {
 }
 
 // apply sets y (rows,out) = x W + b of x (rows,in).
-func (m *matrix[T]) apply(y, x []T, rows int) {
-	ld := m.out
-	if m.outIn {
-		ld = m.in
+func (m *matrix[T]) apply(w *scratch[T], y, x []T, rows int) {
+	if w.few {
+		kernel.LinearRows(y, x, m.w, m.outIn, rows, m.in, m.out)
+	} else {
+		ld := m.out
+		if m.outIn {
+			ld = m.in
+		}
+		kernel.Gemm(false, m.outIn, rows, m.out, m.in, 1, x, m.in, m.w, ld, 0, y, m.out)
 	}
-	kernel.Gemm(false, m.outIn, rows, m.out, m.in, 1, x, m.in, m.w, ld, 0, y, m.out)
 	if m.b != nil {
 		kernel.AddBias(y, m.b, rows, m.out)
 	}
@@ -122,10 +126,10 @@ type perceptron[T kernel.Float] struct {
 func (m *perceptron[T]) apply(w *scratch[T], y, x []T, rows int) {
 	w.hidden = resize(w.hidden, rows*m.up.out)
 	h := w.hidden
-	m.up.apply(h, x, rows) // (rows,F)
+	m.up.apply(w, h, x, rows) // (rows,F)
 	if m.act.Gated() {
 		w.gate = resize(w.gate, rows*m.up.out)
-		m.gate.apply(w.gate, x, rows) // (rows,F)
+		m.gate.apply(w, w.gate, x, rows) // (rows,F)
 	}
 	switch m.act {
 	case GELU:
@@ -137,7 +141,7 @@ func (m *perceptron[T]) apply(w *scratch[T], y, x []T, rows int) {
 	case GeGLU:
 		kernel.GeGLU(h, w.gate, h)
 	}
-	m.down.apply(y, h, rows) // (rows,C)
+	m.down.apply(w, y, h, rows) // (rows,C)
 }
 
 // expertMixture is a Mixture: each expert works on the rows of its own tokens.
@@ -152,7 +156,7 @@ func (m *expertMixture[T]) apply(w *scratch[T], y, x []T, rows int) {
 	e, c := len(m.experts), m.router.in
 	w.scores, w.probs, w.gates = resize(w.scores, rows*e), resize(w.probs, rows*e), resize(w.gates, rows*e)
 	w.chosen = resize(w.chosen, rows*m.topK)
-	m.router.apply(w.scores, x, rows) // (rows,E)
+	m.router.apply(w, w.scores, x, rows) // (rows,E)
 	router := kernel.Router[T]{Rows: rows, Experts: e, K: m.topK, Renormalize: m.renormalize}
 	router.Forward(w.gates, w.probs, w.chosen, w.scores)
 	w.dispatch.Sort(w.gates, rows, e)

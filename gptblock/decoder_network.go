@@ -18,12 +18,13 @@ type network[T kernel.Float] struct {
 // scratch is memory that all layers use one after another. It grows to the
 // largest piece and is kept.
 type scratch[T kernel.Float] struct {
-	x, normed, branch    []T // (N,C)
-	qkv, attended        []T // (N,(H+2K)D), (N,HD)
-	hidden, gate         []T // (N,F), or (S,F) of an expert's slots
-	last, logits         []T // (sequences,C), (sequences,V)
-	mean, rstd           []T // (N)
-	scores, probs, gates []T // (N,E)
+	few                  bool // the rows are few: see matrix.apply
+	x, normed, branch    []T  // (N,C)
+	qkv, attended        []T  // (N,(H+2K)D), (N,HD)
+	hidden, gate         []T  // (N,F), or (S,F) of an expert's slots
+	last, logits         []T  // (sequences,C), (sequences,V)
+	mean, rstd           []T  // (N)
+	scores, probs, gates []T  // (N,E)
 	chosen               []int32
 	slots, results       []T // (S,C)
 	dispatch             kernel.Dispatch[T]
@@ -71,8 +72,9 @@ func (n *network[T]) forget(sequence int) {
 
 // run sends the new tokens through the model and sets the logits of the spans
 // that are a sequence's last.
-func (n *network[T]) run(ids []int32, spans []span, logits [][]float64) {
+func (n *network[T]) run(ids []int32, spans []span, logits [][]float64, few bool) {
 	rows, c, w := len(ids), n.c.Channels, &n.scratch
+	w.few = few
 	w.x = resize(w.x, rows*c)
 	w.normed, w.branch = resize(w.normed, rows*c), resize(w.branch, rows*c)
 	n.embed(ids, spans)
@@ -139,7 +141,7 @@ func (n *network[T]) readOut(spans []span, logits [][]float64) {
 	w.logits = resize(w.logits, rows*v)
 	z := w.logits
 	n.norm.apply(w, w.last, w.last, rows) // (sequences,C)
-	n.head.apply(z, w.last, rows)         // (sequences,V)
+	n.head.apply(w, z, w.last, rows)      // (sequences,V)
 	if n.c.LogitScale != 1 {
 		kernel.Scale(z, T(n.c.LogitScale), z)
 	}

@@ -92,7 +92,7 @@ func runSample(ctx context.Context, args []string, s streams) error {
 	if err != nil {
 		return err
 	}
-	decoder, err := gptblock.NewDecoder(m.gpt, min(o.count, 8))
+	decoder, err := gptblock.NewDecoder(m.gpt, min(o.count, gptblock.SmallBatch))
 	if err != nil {
 		return err
 	}

@@ -118,6 +118,7 @@ func drawInside(path, title string, c *curves, of func(train.Inside) float64) er
 			return err
 		}
 	}
+	p.Y.Min, p.Y.Max = 0, p.Y.Max*1.5 // room for the legend
 	return save(p, path)
 }
 

@@ -112,6 +112,19 @@ func TestDrawsFollowTheDistribution(t *testing.T) {
 	}
 }
 
+// Exactly p is enough, and of equals the lower tokens are kept.
+func TestTopPTakesNoMoreThanNeeded(t *testing.T) {
+	s, err := sample.NewSampler(sample.Options{MaxNew: 1, Temperature: 1, TopP: 0.5})
+	require.NoError(t, err)
+	seen := map[int32]bool{}
+	for i := range 100 {
+		token, err := s.Pick(make([]float64, 4), 0, i)
+		require.NoError(t, err)
+		seen[token] = true
+	}
+	require.Equal(t, map[int32]bool{0: true, 1: true}, seen)
+}
+
 func TestDrawsAreIndependent(t *testing.T) {
 	s, err := sample.NewSampler(sample.Options{MaxNew: 1, Temperature: 1})
 	require.NoError(t, err)

@@ -11,8 +11,8 @@ import (
 )
 
 func TestLinearRows(t *testing.T) {
-	t.Run("float32", func(t *testing.T) { testLinearRows[float32](t, 1.0/(1<<24)) })
-	t.Run("float64", func(t *testing.T) { testLinearRows[float64](t, 1.0/(1<<53)) })
+	eachImpl(t, func(t *testing.T) { testLinearRows[float32](t, 1.0/(1<<24)) })
+	testLinearRows[float64](t, 1.0/(1<<53))
 }
 
 func testLinearRows[T Float](t *testing.T, eps float64) {

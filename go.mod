@@ -17,7 +17,7 @@ require (
 	gorgonia.org/tensor v0.9.24
 )
 
-require go4.org/unsafe/assume-no-moving-gc v0.0.0-20231121144256-b99613f794b6 // indirect
+require go4.org/unsafe/assume-no-moving-gc v0.0.0-20231121144256-b99613f794b6
 
 require (
 	codeberg.org/go-fonts/liberation v0.5.0 // indirect

@@ -28,6 +28,7 @@ type Difference struct {
 	Saved, Current string // as JSON; "" if it is not there
 }
 
+// String names the field and both values: recipe.lr = 0.1 in the checkpoint, 0.2 now.
 func (d Difference) String() string {
 	show := func(s string) string {
 		if s == "" {

@@ -30,6 +30,7 @@ type TextError struct {
 	Err    error // ErrNotUTF8 or ErrUnknownChar
 }
 
+// Error names the byte and, unless the text is not UTF-8, the character.
 func (e *TextError) Error() string {
 	if e.Err == ErrNotUTF8 {
 		return fmt.Sprintf("dataset: text at byte %d: %v", e.Offset, e.Err)
@@ -47,6 +48,7 @@ type TokenError struct {
 	Vocab    int   // ids must be in [0, Vocab)
 }
 
+// Error names the id, its position and the vocabulary.
 func (e *TokenError) Error() string {
 	return fmt.Sprintf("dataset: token %d at position %d, want 0 <= id < %d (the vocabulary)", e.ID, e.Position, e.Vocab)
 }

@@ -30,30 +30,6 @@ func (m *goldenModel) evaluate(t *testing.T, nodes ...*gorgonia.Node) (loss floa
 	return r.Loss, values
 }
 
-func TestMixtureSwitchesMatter(t *testing.T) {
-	for _, c := range []struct {
-		golden, name string
-		change       func(*gptblock.Config)
-	}{
-		{"mixtral", "router", func(c *gptblock.Config) { c.Router = gptblock.RouterSoftmaxTopK }},
-		{"mixtral", "top-k", func(c *gptblock.Config) { c.TopK = 1 }},
-		{"mixtral", "activation", func(c *gptblock.Config) { c.Activation = gptblock.GeGLU }},
-		{"grok-1", "router", func(c *gptblock.Config) { c.Router = gptblock.RouterTopKSoftmax }},
-		{"grok-1", "top-k", func(c *gptblock.Config) { c.TopK = 3 }},
-		{"grok-1", "activation", func(c *gptblock.Config) { c.Activation = gptblock.SwiGLU }},
-	} {
-		t.Run(c.golden+" "+c.name, func(t *testing.T) {
-			m := newGoldenModel(t, c.golden, tensor.Float64, c.change)
-			_, values := m.evaluate(t, m.logits)
-			err := golden.RelErr(values[0], m.file.Tensor(t, "logits").Float64())
-			// Grok-1's norm after the mixture takes a common scale of the gates
-			// away again, but for its eps: its routers' orders are this close.
-			require.Greater(t, err, 1e-5)
-			require.Less(t, err, 10.)
-		})
-	}
-}
-
 func TestRouterLoss(t *testing.T) {
 	m := newGoldenModel(t, "mixtral", tensor.Float64)
 	full, _ := m.evaluate(t)

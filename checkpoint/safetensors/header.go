@@ -39,6 +39,7 @@ type Info struct {
 // Len is the number of elements.
 func (i Info) Len() int { return int(i.end-i.begin) / i.Dtype.Size() }
 
+// String is the name, the type and the shape: wte.weight F32 [50257 768].
 func (i Info) String() string { return fmt.Sprintf("%s %s %v", i.Name, i.Dtype, i.Shape) }
 
 type header struct {

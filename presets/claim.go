@@ -5,10 +5,11 @@ type Verdict string
 
 // The verdicts.
 const (
-	Right       Verdict = "right"       // published so
-	Partly      Verdict = "partly"      // the number is published, the exemptions are not
-	Wrong       Verdict = "wrong"       // something else is published
-	Unpublished Verdict = "unpublished" // nothing is published
+	Right       Verdict = "right"        // published so
+	Partly      Verdict = "partly"       // the number is published, the exemptions are not
+	Wrong       Verdict = "wrong"        // something else is published
+	Unpublished Verdict = "unpublished"  // nothing is published
+	FalseSource Verdict = "false source" // nothing is published, the source that is named included
 )
 
 // Claim is what is commonly said of the weight decay of a system, beside what

@@ -42,11 +42,11 @@ func GPT3() System {
 		{"350M", 355871744, 24, 16, 1024, 3e-4, 0.5e6, nil},
 		{"760M", 760300032, 24, 16, 1536, 2.5e-4, 0.5e6, nil},
 		{"1.3B", 1315723264, 24, 16, 2048, 2e-4, 1e6, []cite{{"heads", Derived,
-			"table 2.1 prints 24 heads of 128, which are 3072 channels and not 2048; 16 heads fit, and the number of parameters"}}},
+			"table 2.1 prints 24 heads of 128, which are 3072 channels and not 2048; 16 heads fit" + fromMemory}}},
 		{"2.7B", 2651553280, 32, 32, 2560, 1.6e-4, 1e6, nil},
 		{"6.7B", 6658404352, 32, 32, 4096, 1.2e-4, 2e6, nil},
 		{"13B", 12853386240, 40, 40, 5120, 1e-4, 2e6, []cite{{"channels", Derived,
-			"table 2.1 prints 5140, but 40 heads of 128 are 5120"}}},
+			"table 2.1 prints 5140, but 40 heads of 128 are 5120 (the table from memory)"}}},
 		{"175B", 174604259328, 96, 96, 12288, 0.6e-4, 3.2e6, nil},
 	} {
 		steps := func(tokens float64) int { return int(math.Round(tokens / v.batch)) }
@@ -73,8 +73,8 @@ func gpt3Config(layers, heads, channels int) gptblock.Config {
 }
 
 var gpt3Model = append([]cite{
-	{"vocab", Derived, "section 2.1: GPT-2's reversible tokenization, so its 50257 tokens"},
-	{"context layers channels heads head_size hidden", Published, "section 2.1 and table 2.1: n_ctx 2048, d_ff = 4 d_model"},
+	{"vocab", Derived, "section 2.1: GPT-2's reversible tokenization, so its 50257 tokens" + fromMemory},
+	{"context layers channels heads head_size hidden", Published, "section 2.1 and table 2.1: n_ctx 2048, d_ff = 4 d_model" + fromMemory},
 	{"block norm norm_bias norm_eps bias activation position tied attention_scale kv_heads init.std init.fan_in init.embedding_std init.position_std init.scale_residual", Derived,
 		"section 2.1: model and architecture are GPT-2's, with its initialization and pre-normalization; no code was released"},
 	{"windows", Default, "section 2.1 and appendix B only say that dense and locally banded layers alternate, as in Child et al. 2019; band and order are GPT-Neo's: dense first, 256 keys"},
@@ -86,10 +86,11 @@ var gpt3Model = append([]cite{
 var gpt3Recipe = []cite{
 	{"optimizer weight_decay", Published, "appendix B: Adam, and weight decay of 0.1 with a reference to Loshchilov and Hutter 2017"},
 	{"beta1 beta2 eps clip", Published, "appendix B: betas 0.9 and 0.95, eps 1e-8, global norm of the gradient clipped at 1.0"},
-	{"lr batch_tokens", Published, "table 2.1"},
+	{"lr", Published, "table 2.1 (from memory)"},
+	{"batch_tokens", Published, "table 2.1 (from memory); appendix B: the batch ramped up from 32k tokens to it over the first 4 to 12 billion, which the recipe does not"},
 	{"schedule.shape schedule.floor", Published, "appendix B: cosine down to a tenth, then constant"},
 	{"schedule.warmup schedule.steps train_steps", Derived,
-		"appendix B and section 2.1: warm-up over 375 million tokens, decay over 260 billion, 300 billion in all; each over the tokens of a batch"},
+		"appendix B and section 2.1: warm-up over 375 million tokens, decay over 260 billion, 300 billion in all (from memory); each over the tokens of a full batch"},
 	{"schedule.hold", Published, "appendix B: the decay follows the warm-up"},
 	{"policy", Default, "exemptions are unpublished; nanoGPT's rule: parameters of rank >= 2 decay"},
 	torchMode,

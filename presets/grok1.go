@@ -13,8 +13,8 @@ func Grok1() System {
 		Name: "grok-1", Title: "Grok-1",
 		Paper: "xAI 2024, Open Release of Grok-1, xai-org/grok-1@7050ed2",
 		Claim: Claim{
-			WeightDecay: 0.1, Says: "weight decay 0.1, \"per open config\"", Verdict: Unpublished, Published: "nothing",
-			Source: "Looked through: xai-org/grok-1@7050ed2, which is for inference only. No optimizer, decay, learning rate or dropout is in its code or README.",
+			WeightDecay: 0.1, Says: "weight decay 0.1, \"per open config\"", Verdict: FalseSource, Published: "nothing",
+			Source: "The source is false: there is no such config. Looked through: xai-org/grok-1@7050ed2, which is for inference only. No optimizer, decay, learning rate or dropout is in its code or README.",
 		},
 		fit:    grok1Scale,
 		model:  grok1Model,

@@ -18,7 +18,7 @@ func Mistral() System {
 			{"rope_theta", Published, mistralCode + ": 10000 (v0.2 and later: 1e6)"},
 			{"windows", Published, "table 1: 4096 keys, the query's own included (text and code differ by one; see the figure and the rolling cache)"},
 			{"experts top_k router router_loss_coef", Published, mistralCode + " has none of these"},
-		}, mistralModel...),
+		}, mistralModel(mistralCode)...),
 		recipe: mistralRecipe,
 	}
 	s.said = s.Claim.said()
@@ -45,15 +45,18 @@ func mistralTiny(c gptblock.Config) gptblock.Config {
 
 const mistralCode = "mistralai/mistral-src@c18d5b9 one_file_ref.py"
 
-// mistralModel cites what Mistral and Mixtral have in common.
-var mistralModel = append([]cite{
-	{"block norm norm_bias norm_eps bias activation position tied attention_scale", Published,
-		mistralCode + ": LLaMA's block, RMSNorm with eps 1e-5, SwiGLU, RoPE, no biases, separate output matrix"},
-	{"attention_soft_cap pad_token embedding_scale logit_scale logit_soft_cap", Published, mistralCode + " has none of these"},
-	{"z_loss", Default, "none: the paper does not mention one"},
-	{"embedding_dropout attention_dropout residual_dropout", Default, "none: neither paper nor code has any"},
-	{"init.std init.fan_in init.embedding_std init.position_std init.scale_residual", Default, "unpublished; GPT-2's"},
-}, everywhere...)
+// mistralModel cites what Mistral and Mixtral have in common, each by the file
+// of its own release.
+func mistralModel(code string) []cite {
+	return append([]cite{
+		{"block norm norm_bias norm_eps bias activation position tied attention_scale", Published,
+			code + ": LLaMA's block, RMSNorm with eps 1e-5, SwiGLU, RoPE, no biases, separate output matrix"},
+		{"attention_soft_cap pad_token embedding_scale logit_scale logit_soft_cap", Published, code + " has none of these"},
+		{"z_loss", Default, "none: the paper does not mention one"},
+		{"embedding_dropout attention_dropout residual_dropout", Default, "none: neither paper nor code has any"},
+		{"init.std init.fan_in init.embedding_std init.position_std init.scale_residual", Default, "unpublished; GPT-2's"},
+	}, everywhere...)
+}
 
 // mistralRecipe is the provenance of LLaMA's recipe where none is published.
 var mistralRecipe = []cite{

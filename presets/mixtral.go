@@ -17,7 +17,7 @@ func Mixtral() System {
 			{"windows", Published, "section 2: fully dense context of 32k tokens"},
 			{"router", Published, "section 2.1: Softmax(TopK(x Wg))"},
 			{"router_loss_coef", Default, "neither paper nor code has a load-balancing loss; Hugging Face's config.json has 0.02"},
-		}, mistralModel...),
+		}, mistralModel(code)...),
 		recipe: mistralRecipe,
 	}
 	s.said = s.Claim.said()
@@ -31,7 +31,7 @@ func Mixtral() System {
 		{Name: "8x7B", Printed: "47B", Params: 46702792704, Config: small, Recipe: like13B, Claimed: claimed(like13B, s.Claim)},
 		{Name: "8x22B", Printed: "141B", Params: 140620634112, Config: large, Recipe: like33B, Claimed: claimed(like33B, s.Claim), exceptions: []cite{
 			{"layers channels heads kv_heads head_size hidden vocab context experts top_k", Published,
-				"the release of April 2024: params.json and the announcement's 141B parameters, 39B active"},
+				"the release of April 2024: params.json" + fromMemory + ", the announcement's 141B, of which 39B are active"},
 		}},
 	}
 	s.tiny = mistralTiny(small)

@@ -21,7 +21,9 @@ const (
 
 // Fact is a field of a model or a recipe, its value, and where that is from.
 type Fact struct {
-	Field  string `json:"field"` // its path in the JSON of an [Experiment]: "model.norm_eps", "recipe.beta1"
+	// Field is its path in the JSON of an [Experiment], as "model.norm_eps" or
+	// "recipe.beta1"; "optimizer.x" is what the optimizer does besides.
+	Field  string `json:"field"`
 	Value  string `json:"value"`
 	Status Status `json:"status"`
 	Source string `json:"source"` // section of the paper, file at a commit, or what was looked through in vain
@@ -34,6 +36,9 @@ type cite struct {
 	status Status
 	source string
 }
+
+// fromMemory marks sizes of which no copy could be read again.
+const fromMemory = " (from memory; the number of parameters matches)"
 
 // Fields of which all systems say the same.
 var everywhere = []cite{
@@ -59,7 +64,8 @@ func (c Claim) said() []cite {
 		fmt.Sprintf("commonly said: %s; looked for in what was published: %s", c.Says, c.Verdict)}}
 }
 
-// Facts lists every field of the model of a size and of its recipe, each once.
+// Facts lists every field of the model of a size and of its recipe, each once,
+// and what the recipe's optimizer does that is no field of it.
 func (s System) Facts(size Size, c Choice) ([]Fact, error) {
 	r, err := size.RecipeFor(c)
 	if err != nil {
@@ -83,7 +89,18 @@ func (s System) Facts(size Size, c Choice) ([]Fact, error) {
 			facts = append(facts, Fact{part.prefix + l.field, l.text(), ct.status, ct.source})
 		}
 	}
+	if r.Optimizer == Adafactor {
+		facts = append(facts, adafactorFacts...)
+	}
 	return facts, nil
+}
+
+// adafactorFacts is what solvers.NewAdafactor does by its defaults.
+var adafactorFacts = []Fact{
+	{"optimizer.parameter_scaling", "lr times RMS(p)", Published, "section 5: the learning rate is scaled by the root mean square of the parameter"},
+	{"optimizer.parameter_scaling_floor", "RMS(p) >= 0.001", Default, "PaLM does not say; google-research/t5x@cc342d4 adafactor.py"},
+	{"optimizer.update_clip", "RMS(update) <= 1", Default, "PaLM does not say; the default of google-research/t5x@cc342d4 adafactor.py"},
+	{"optimizer.momentum", "of the update times lr, without bias correction", Default, "PaLM does not say; google-research/t5x@cc342d4 adafactor.py"},
 }
 
 // find is the citation of a field in the first list that has one.

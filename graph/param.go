@@ -1,8 +1,6 @@
 package graph
 
 import (
-	"unsafe"
-
 	"github.com/pkg/errors"
 	"gorgonia.org/gorgonia"
 	"gorgonia.org/tensor"
@@ -80,42 +78,3 @@ func (p *Param) Grad() (gorgonia.Value, error) {
 // a solver need not zero it: a write pass over all gradients saved. It is true
 // while a [Program] hands the gradients over.
 func (p *Param) GradIsTransient() bool { return p.transient }
-
-// Floats gives the elements of a value that a solver can work on in place: a
-// contiguous row-major tensor, or a scalar. Exactly one of the slices is
-// not nil.
-func Floats(v gorgonia.Value) (f32 []float32, f64 []float64, err error) {
-	switch v := v.(type) {
-	case *gorgonia.F32:
-		return unsafe.Slice((*float32)(v), 1), nil, nil
-	case *gorgonia.F64:
-		return nil, unsafe.Slice((*float64)(v), 1), nil
-	case *tensor.Dense:
-		if !v.IsNativelyAccessible() || !rowMajor(v.Shape(), v.Strides()) {
-			return nil, nil, errors.Errorf("graph: tensor of shape %v has strides %v, want a contiguous row-major tensor", v.Shape(), v.Strides())
-		}
-		// Float32s and Float64s of a scalar-equivalent tensor are safe: the
-		// backing slice has one element.
-		switch v.Dtype() {
-		case tensor.Float32:
-			return v.Float32s(), nil, nil
-		case tensor.Float64:
-			return nil, v.Float64s(), nil
-		}
-		return nil, nil, errors.Errorf("graph: dtype = %v, want float32 or float64", v.Dtype())
-	}
-	return nil, nil, errors.Errorf("graph: value of type %T, want a dense tensor or a scalar", v)
-}
-
-// rowMajor looks at the strides themselves: the flags of a transposed tensor
-// still say contiguous.
-func rowMajor(shape tensor.Shape, strides []int) bool {
-	want := 1
-	for i := len(shape) - 1; i >= 0; i-- {
-		if shape[i] != 1 && strides[i] != want {
-			return false
-		}
-		want *= shape[i]
-	}
-	return true
-}

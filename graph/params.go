@@ -57,7 +57,10 @@ func NewParams(g *gorgonia.ExprGraph, opts ...ParamsOption) (*Params, error) {
 		byNode: map[*gorgonia.Node]*Param{},
 		inputs: map[*gorgonia.Node]bool{},
 	}
-	for _, o := range opts {
+	for i, o := range opts {
+		if o == nil {
+			return nil, errors.Errorf("graph: option %d of NewParams = nil, want a ParamsOption", i)
+		}
 		if err := o(ps); err != nil {
 			return nil, err
 		}
@@ -86,6 +89,9 @@ func (ps *Params) Share(g *gorgonia.ExprGraph) (*Params, error) {
 // New creates a parameter: a leaf node of the given name and shape, bound to a
 // fresh tensor that init fills (nil: zeros).
 func (ps *Params) New(name string, role Role, shape tensor.Shape, init Init) (*Param, error) {
+	if ps == nil {
+		return nil, errors.Errorf("graph: parameter %s of nil Params, want those of NewParams", name)
+	}
 	p := &Param{name: name, role: role, shape: shape.Clone(), dtype: ps.dtype}
 	if err := ps.check(p); err != nil {
 		return nil, err
@@ -163,6 +169,9 @@ func (ps *Params) Adopt(n *gorgonia.Node, role Role) (*Param, error) {
 // that is the token embedding). A tied parameter has one tensor, one gradient,
 // one group and one optimizer state.
 func (ps *Params) Tie(alias string, p *Param) error {
+	if p == nil {
+		return errors.Errorf("graph: Tie(%q, nil), want a parameter", alias)
+	}
 	if ps.byName[p.name] != p {
 		return errors.Errorf("graph: parameter %s is not in this registry", p.name)
 	}

@@ -3,13 +3,11 @@ package graph
 import (
 	"context"
 	"math"
-	"slices"
 
 	"github.com/pkg/errors"
 	"gorgonia.org/gorgonia"
 
 	"github.com/gorget/gorget/internal/kernel"
-	"github.com/gorget/gorget/internal/op"
 )
 
 // ErrNonFiniteLoss: the loss of a step is NaN or infinite. Nothing was updated.
@@ -46,128 +44,11 @@ type Result struct {
 	Weight   float64 // counted tokens; the number of micro-batches if the cost counts none
 }
 
-type compileConfig struct {
-	forwardOnly bool
-	keep        gorgonia.Nodes
-}
-
-// CompileOption changes a default of [Compile].
-type CompileOption func(*compileConfig)
-
-// ForwardOnly compiles without gradients: for evaluation and sampling.
-func ForwardOnly() CompileOption { return func(c *compileConfig) { c.forwardOnly = true } }
-
-// Keep makes the values of nodes readable by [Program.Value] after a run. Other
-// intermediate values may be overwritten as soon as they have been used.
-func Keep(nodes ...*gorgonia.Node) CompileOption {
-	return func(c *compileConfig) { c.keep = append(c.keep, nodes...) }
-}
-
-// Compile audits the graph of the cost, adds the gradients of every parameter
-// that is not frozen, and builds the machine that runs it. A graph is compiled
-// once; share its parameters ([Params.Share]) for a second one. Close the
-// program when done.
-func Compile(cost *gorgonia.Node, ps *Params, opts ...CompileOption) (*Program, error) {
-	if err := Audit(cost, ps); err != nil {
-		return nil, err
-	}
-	var c compileConfig
-	for _, o := range opts {
-		o(&c)
-	}
-	p := &Program{ps: ps, cost: cost, train: !c.forwardOnly, kept: map[*gorgonia.Node]*gorgonia.Value{}}
-	for _, n := range ancestors(cost) {
-		if isLeaf(n) && ps.byNode[n] == nil && n != ps.clock {
-			p.inputs = append(p.inputs, n)
-		}
-		if w, ok := n.Op().(weigher); ok {
-			p.weighed = append(p.weighed, w)
-		}
-	}
-	if p.train {
-		if err := p.differentiate(); err != nil {
-			return nil, err
-		}
-	}
-	for _, n := range c.keep {
-		if n == nil || n.Graph() != ps.g {
-			return nil, errors.Errorf("graph: Keep(%v), want a node of the compiled graph", n)
-		}
-		v := new(gorgonia.Value)
-		gorgonia.Read(n, v)
-		p.kept[n] = v
-	}
-	if err := distinctHashes(ps.g); err != nil {
-		return nil, err
-	}
-	if err := p.shareBuffers(); err != nil {
-		return nil, err
-	}
-	prog, locs, err := gorgonia.Compile(ps.g)
-	if err != nil {
-		return nil, errors.Wrap(err, "graph: compile")
-	}
-	p.vm = gorgonia.NewTapeMachine(ps.g, gorgonia.WithPrecompiled(prog, locs))
-	return p, nil
-}
-
-func (p *Program) differentiate() error {
-	if !p.cost.IsScalar() {
-		return errors.Errorf("graph: cost %s has shape %v, want a scalar", p.cost.Name(), p.cost.Shape())
-	}
-	trainable := p.ps.Trainable()
-	if len(trainable) == 0 {
-		return errors.New("graph: no parameter to train, want at least one that is not frozen")
-	}
-	for _, q := range trainable {
-		// A second gradient of one node is computed but never bound to it.
-		if q.node.Deriv() != nil {
-			return errors.Errorf("graph: parameter %s was differentiated before, want one Compile a graph", q.name)
-		}
-	}
-	if _, err := gorgonia.Grad(p.cost, p.ps.Nodes()...); err != nil {
-		return errors.Wrap(err, "graph: gradient")
-	}
-	p.grads = p.ps.ValueGrads()
-	return nil
-}
-
-// shareBuffers lets activations and their gradients share memory where their
-// lifetimes do not overlap. Gradients of parameters live until the solver has
-// read them.
-func (p *Program) shareBuffers() error {
-	order, err := gorgonia.Sort(p.ps.g) // the order that gorgonia.Compile takes, last node first
-	if err != nil {
-		return errors.Wrap(err, "graph: sort")
-	}
-	slices.Reverse(order)
-	keep := map[*gorgonia.Node]bool{p.cost: true}
-	for _, q := range p.ps.list {
-		if d := q.node.Deriv(); d != nil {
-			keep[d] = true
-		}
-	}
-	op.ShareBuffers(order, children, keep)
-	return nil
-}
-
-// distinctHashes guards against Gorgonia's merging of nodes by a 32-bit hash,
-// which would drop an op silently.
-func distinctHashes(g *gorgonia.ExprGraph) error {
-	seen := map[uint32]*gorgonia.Node{}
-	for _, n := range g.AllNodes() {
-		h := n.Hashcode()
-		if m := seen[h]; m != nil && m != n && !isLeaf(n) {
-			return errors.Errorf("graph: nodes %v and %v have the same hash, rebuild the graph", m, n)
-		}
-		seen[h] = n
-	}
-	return nil
-}
-
 // Step does one optimizer step: [Program.Gradients], then [Program.Apply]. If
-// the context ends between micro-batches, or anything fails, no parameter
-// changes.
+// the context ends between micro-batches, or the gradients cannot be computed,
+// no parameter changes. If the solver fails, what it has moved stays moved:
+// solvers.AdamW and solvers.Adafactor move all or none, Gorgonia's own solvers
+// and solvers.Grouped over them may stop half way.
 func (p *Program) Step(ctx context.Context, solver gorgonia.Solver, feeds ...Feed) (Result, error) {
 	if solver == nil {
 		return Result{}, errors.New("graph: Step needs a solver, got nil")
@@ -192,7 +73,6 @@ func (p *Program) Gradients(ctx context.Context, feeds ...Feed) (Result, error) 
 	if len(feeds) == 0 {
 		feeds = []Feed{nil} // a graph whose inputs the caller binds
 	}
-	p.ready = false
 	var sum, weight float64
 	for i, f := range feeds {
 		loss, w, err := p.run(ctx, i, f)
@@ -217,9 +97,12 @@ func (p *Program) Gradients(ctx context.Context, feeds ...Feed) (Result, error) 
 }
 
 // Apply lets the solver take a step with the gradients that Gradients has just
-// computed, once. It returns their global norm before clipping, NaN if the
+// computed, once; another run in between, Eval's too, makes them stale. It returns their global norm before clipping, NaN if the
 // solver does not tell.
 func (p *Program) Apply(solver gorgonia.Solver) (gradNorm float64, err error) {
+	if solver == nil {
+		return math.NaN(), errors.New("graph: Apply needs a solver, got nil")
+	}
 	if !p.ready {
 		return math.NaN(), errors.New("graph: Apply without gradients, call Gradients first")
 	}
@@ -295,6 +178,7 @@ func (p *Program) update(solver gorgonia.Solver, accumulated bool) error {
 }
 
 // Eval runs the graph once and returns its loss; no parameter changes.
+// Gradients not applied before are gone.
 func (p *Program) Eval(ctx context.Context, feed Feed) (Result, error) {
 	loss, w, err := p.run(ctx, 0, feed)
 	if err != nil {
@@ -303,11 +187,13 @@ func (p *Program) Eval(ctx context.Context, feed Feed) (Result, error) {
 	return Result{Step: p.step, Loss: loss, GradNorm: math.NaN(), Weight: w}, nil
 }
 
-// run feeds the inputs and runs the machine once.
+// run feeds the inputs and runs the machine once. It overwrites the gradients
+// of the run before, so those can no longer be applied.
 func (p *Program) run(ctx context.Context, micro int, feed Feed) (loss, weight float64, err error) {
 	if p.vm == nil {
 		return 0, 0, errors.New("graph: the program is closed")
 	}
+	p.ready = false
 	if err := ctx.Err(); err != nil {
 		return 0, 0, err
 	}

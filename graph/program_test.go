@@ -316,3 +316,19 @@ func TestGradientsAndApplyAreAStep(t *testing.T) {
 	_, err = prog.Apply(solver)
 	require.Error(t, err, "gradients are applied once")
 }
+
+// Eval overwrites the gradients, which share memory with its activations.
+func TestEvalMakesGradientsStale(t *testing.T) {
+	r := newRegression(t, newParams(t, graph.WithDtype(tensor.Float64)), 4)
+	prog, err := graph.Compile(r.cost, r.ps)
+	require.NoError(t, err)
+	defer prog.Close()
+	start := append([]float64(nil), weights(t, r.ps)...)
+	_, err = prog.Gradients(context.Background(), r.feed(0, 4))
+	require.NoError(t, err)
+	_, err = prog.Eval(context.Background(), r.feed(4, 4))
+	require.NoError(t, err)
+	_, err = prog.Apply(gorgonia.NewVanillaSolver())
+	require.ErrorContains(t, err, "without gradients")
+	require.Equal(t, start, weights(t, r.ps))
+}

@@ -71,13 +71,30 @@ func floats[T kernel.Float](v gorgonia.Value) ([]T, error) {
 // rowMajor is d, or a copy of d if d is a view whose elements do not lie in
 // row-major order without gaps.
 func rowMajor(d *tensor.Dense) (*tensor.Dense, error) {
-	if d.RequiresIterator() {
+	if !RowMajor(d) {
 		d = d.Materialize().(*tensor.Dense)
 	}
-	if d.RequiresIterator() || d.DataOrder().IsColMajor() {
+	if !RowMajor(d) {
 		return nil, errors.Errorf("tensor of shape %v is column-major or masked, want a plain row-major tensor", d.Shape())
 	}
 	return d, nil
+}
+
+// RowMajor reports whether the elements of d lie in memory in row-major order
+// without gaps. It looks at the strides themselves: the flags of a transposed
+// tensor still say contiguous.
+func RowMajor(d *tensor.Dense) bool {
+	if !d.IsNativelyAccessible() || d.IsMasked() {
+		return false
+	}
+	shape, strides, want := d.Shape(), d.Strides(), 1
+	for i := len(shape) - 1; i >= 0; i-- {
+		if shape[i] != 1 && (i >= len(strides) || strides[i] != want) {
+			return false
+		}
+		want *= shape[i]
+	}
+	return true
 }
 
 // dtypeOf is Gorgonia's name of T.

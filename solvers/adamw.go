@@ -120,8 +120,9 @@ func WithAMSGrad() AdamWOption { return adamWOnly(func(a *AdamW) { a.amsgrad = t
 // nothing.
 //
 // It is an error if a hyperparameter is out of range, if eps is positive but 0
-// in the type of one of its parameters, or if d would be above 1, so that
-// weights change sign.
+// in the type of one of its parameters, or if d is above 1, so that weights
+// change sign, at step 1 or at the peak of a [Curve]. A schedule of another
+// kind is checked as the run goes, by Step.
 //
 // References: Loshchilov and Hutter, Decoupled Weight Decay Regularization,
 // ICLR 2019, arXiv:1711.05101; Kingma and Ba, Adam, ICLR 2015,

@@ -50,6 +50,8 @@ func TestConstructorsRefuse(t *testing.T) {
 		"schedule = -1":          {solvers.WithSchedule(solvers.Func(func(int) float64 { return -1 }))},
 		"decay schedule = NaN":   {solvers.WithDecaySchedule(solvers.Func(func(int) float64 { return nan }))},
 		"weights by 1 - 2, want": {solvers.WithLR(2), solvers.WithWeightDecay(1)},
+		"step 50, group":         {solvers.WithLR(2), solvers.WithWeightDecay(1), solvers.WithSchedule(solvers.WarmupCosine(50, 100, 0))},
+		"step 70, group":         {solvers.WithLR(2), solvers.WithWeightDecay(1), solvers.WithDecaySchedule(solvers.Linear(70, 100, 0))},
 		"lr = +Inf, want":        {solvers.WithLR(1e300), solvers.WithSchedule(solvers.Func(func(int) float64 { return 1e300 })), solvers.WithWeightDecay(0)},
 	} {
 		_, err := solvers.NewAdamW(gs, opts...)

@@ -31,12 +31,23 @@ func (c *core) validate() error {
 		return err
 	}
 	c.moments = c.rule.moments()
-	for _, g := range c.groups.All() {
-		if _, err := c.rule.hyper(1, g); err != nil {
+	// A run whose settings are out of range must not fail at the end of a long
+	// warm-up: a step there refuses them, but so do we here.
+	for _, step := range []int{1, peakStep(c.schedule), peakStep(c.decaySchedule)} {
+		if _, err := c.hypersAt(step); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// peakStep is the first step at which a schedule that is data has its largest
+// factor, 1 for others.
+func peakStep(s Schedule) int {
+	if c, ok := s.(interface{ peak() int }); ok {
+		return c.peak()
+	}
+	return 1
 }
 
 // scheduled fills the learning rate and lambda, and returns the schedule's factor.

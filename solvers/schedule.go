@@ -99,6 +99,9 @@ func (c Curve) Validate() error {
 	return nil
 }
 
+// peak is the first step at which the factor is 1.
+func (c Curve) peak() int { return max(1, c.Warmup) }
+
 // At is the factor for a step, 0 for steps below 1.
 func (c Curve) At(step int) float64 {
 	peak := c.Warmup + c.Hold

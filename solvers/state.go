@@ -9,6 +9,7 @@ import (
 	"github.com/pkg/errors"
 	"gorgonia.org/tensor"
 
+	"github.com/gorget/gorget/graph"
 	"github.com/gorget/gorget/internal/kernel"
 )
 
@@ -34,7 +35,7 @@ type ParamState struct {
 type StateError struct {
 	Missing  []string // the solver has these, the state does not: "name" or "name/tensor"
 	Extra    []string // the state has these, the solver does not
-	Reshaped []string // shape or dtype differs: "name/tensor: (2,3) float32, want (3,2) float32"
+	Reshaped []string // shape, dtype or order in memory differs: "name/tensor: (2,3) float32, want (3,2) float32"
 	Invalid  []string // "name: step = -1, want >= 0" or "name/tensor[7] = NaN, want a finite number"
 }
 
@@ -105,10 +106,11 @@ func (c *core) Restore(st State) error {
 		s.ensureState(len(c.moments))
 		p := st.Params[s.param.Name()]
 		for i, name := range c.moments {
+			f32, f64, _ := graph.Floats(p.Tensors[name]) // misfit has looked at it
 			if s.isF32() {
-				copy(s.f32.state[i], p.Tensors[name].Float32s())
+				copy(s.f32.state[i], f32)
 			} else {
-				copy(s.f64.state[i], p.Tensors[name].Float64s())
+				copy(s.f64.state[i], f64)
 			}
 		}
 		s.step = p.Step
@@ -168,13 +170,15 @@ func (s *slot) misfit(e *StateError, label, moment string, t *tensor.Dense) {
 		e.Reshaped = append(e.Reshaped, fmt.Sprintf("%s: %v %v, want %v %v", label, t.Shape(), t.Dtype(), s.param.Shape(), s.param.Dtype()))
 		return
 	}
+	f32, f64, err := graph.Floats(t)
+	if err != nil {
+		e.Reshaped = append(e.Reshaped, fmt.Sprintf("%s: %v", label, err))
+		return
+	}
 	signed := moment == "exp_avg"
-	var i int
-	var x float64
-	if s.isF32() {
-		i, x = firstInvalid(t.Float32s(), signed)
-	} else {
-		i, x = firstInvalid(t.Float64s(), signed)
+	i, x := firstInvalid(f32, signed)
+	if i < 0 {
+		i, x = firstInvalid(f64, signed)
 	}
 	if i >= 0 {
 		want := "a finite number"

@@ -191,3 +191,29 @@ func TestRestoreRefuses(t *testing.T) {
 	s := newAdamW(t, b)
 	require.ErrorContains(t, s.Restore(solvers.State{Solver: "adafactor"}), `"adafactor", want "adamw"`)
 }
+
+// A tensor whose elements lie in another order would restore another matrix.
+func TestRestoreRefusesTensorsInAnotherOrder(t *testing.T) {
+	b := newBench(t)
+	b.add("square", graph.Weight, float64s([]int{2, 2}, 1, 2, 3, 4))
+	b.add("bias", graph.Bias, float64s([]int{1}, 1))
+	s, err := solvers.NewAdamW(b.split(groups.GPT2Policy()))
+	require.NoError(t, err)
+	walk(t, b, s, 1, 1)
+	before := s.State()
+	for _, turned := range []*tensor.Dense{
+		float64s([]int{2, 2}, 1, 2, 3, 4),
+		tensor.New(tensor.WithShape(2, 2), tensor.AsFortran([]float64{1, 2, 3, 4})),
+	} {
+		if turned.DataOrder().IsRowMajor() {
+			require.NoError(t, turned.T())
+		}
+		st := s.State()
+		st.Params["square"].Tensors["exp_avg"] = turned
+		var e *solvers.StateError
+		require.ErrorAs(t, s.Restore(st), &e)
+		require.Len(t, e.Reshaped, 1)
+		require.Contains(t, e.Reshaped[0], "square/exp_avg: graph: tensor of shape (2, 2) has strides [1 2]")
+		require.Equal(t, before, s.State())
+	}
+}

@@ -10,6 +10,9 @@ import (
 // ids as little-endian int32. A run that goes on keeps it to see that the
 // training data is still the same. It reads the whole stream, in pieces.
 func Fingerprint(src Tokens) (string, error) {
+	if src == nil {
+		return "", errNilStream
+	}
 	h := sha256.New()
 	ids := make([]int32, shardChunk)
 	buf := make([]byte, 0, 4*shardChunk)

@@ -53,6 +53,9 @@ type Loader struct {
 // NewLoader checks cfg against the stream. It fails with ErrTooShort if the
 // stream has no window: T+1 tokens, or 2 for Sequential, which pads.
 func NewLoader(src Tokens, cfg Config) (*Loader, error) {
+	if src == nil {
+		return nil, errNilStream
+	}
 	if cfg.Micro == 0 {
 		cfg.Micro = 1
 	}

@@ -305,3 +305,14 @@ func TestSplitSectionJoin(t *testing.T) {
 	require.Error(t, j.ReadTokens(make([]int32, 1), -1))
 	require.Zero(t, dataset.Join().Len())
 }
+
+func TestNilStream(t *testing.T) {
+	_, err := dataset.NewLoader(nil, dataset.Config{B: 1, T: 1, Vocab: 1})
+	require.ErrorContains(t, err, "stream = nil")
+	_, err = dataset.Section(nil, 0, 0)
+	require.ErrorContains(t, err, "stream = nil")
+	_, _, err = dataset.Split(nil, 0.5)
+	require.ErrorContains(t, err, "stream = nil")
+	_, err = dataset.Fingerprint(nil)
+	require.ErrorContains(t, err, "stream = nil")
+}

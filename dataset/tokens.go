@@ -16,6 +16,8 @@ type Tokens interface {
 	ReadTokens(dst []int32, at int) error
 }
 
+var errNilStream = errors.New("dataset: stream = nil, want Tokens")
+
 func checkRange(n, at, length int) error {
 	if at < 0 || n > length-at {
 		return errors.Errorf("dataset: tokens [%d, %d) were asked for, the stream has %d", at, at+n, length)
@@ -54,6 +56,9 @@ func (s section) ReadTokens(dst []int32, at int) error {
 
 // Section is the part [lo, hi) of src. It reads src, nothing is copied.
 func Section(src Tokens, lo, hi int) (Tokens, error) {
+	if src == nil {
+		return nil, errNilStream
+	}
 	if lo < 0 || hi < lo || hi > src.Len() {
 		return nil, errors.Errorf("dataset: section [%d, %d) of %d tokens, want 0 <= lo <= hi <= length", lo, hi, src.Len())
 	}
@@ -63,6 +68,9 @@ func Section(src Tokens, lo, hi int) (Tokens, error) {
 // Split cuts src in two: the first part has int(trainShare*n) of its n tokens,
 // as in nanoGPT (trainShare 0.9). Both parts must have tokens.
 func Split(src Tokens, trainShare float64) (train, val Tokens, err error) {
+	if src == nil {
+		return nil, nil, errNilStream
+	}
 	if !(trainShare > 0 && trainShare < 1) {
 		return nil, nil, errors.Errorf("dataset: trainShare = %v, want 0 < trainShare < 1", trainShare)
 	}

@@ -52,6 +52,9 @@ type chance struct {
 }
 
 func newChance(ps *graph.Params, name string, p float64) (chance, error) {
+	if ps == nil {
+		return chance{}, errors.Errorf("gptblock: %s: Params = nil, want graph.Params", name)
+	}
 	if !(p >= 0 && p < 1) {
 		return chance{}, errors.Errorf("gptblock: %s: p = %v, want 0 <= p < 1", name, p)
 	}

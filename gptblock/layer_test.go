@@ -109,6 +109,26 @@ func TestLayersRefuse(t *testing.T) {
 	require.ErrorContains(t, second(attn.Forward(x)), "needs the token ids")
 }
 
+func TestLayersRefuseNilParams(t *testing.T) {
+	second := func(_ any, err error) error { return err }
+	for name, err := range map[string]error{
+		"Linear":              second(gptblock.NewLinear(nil, "a", graph.Weight, 2, 3, gptblock.LinearOptions{})),
+		"LayerNorm":           second(gptblock.NewLayerNorm(nil, "a", 2, 1e-5, true)),
+		"RMSNorm":             second(gptblock.NewRMSNorm(nil, "a", 2, 1e-5)),
+		"CausalSelfAttention": second(gptblock.NewCausalSelfAttention(nil, "a", 12, gptblock.AttentionOptions{Heads: 3})),
+		"MLP":                 second(gptblock.NewMLP(nil, "a", 2, 3, gptblock.MLPOptions{})),
+		"Mixture":             second(gptblock.NewMixture(nil, "a", 2, 3, gptblock.MixtureOptions{Experts: 2, TopK: 1})),
+		"TokenEmbedding":      second(gptblock.NewTokenEmbedding(nil, "a", 2, 3, nil)),
+		"PositionEmbedding":   second(gptblock.NewPositionEmbedding(nil, "a", 2, 3, nil)),
+		"Dropout":             second(gptblock.NewDropout(nil, "a", .1)),
+		"StochasticDepth":     second(gptblock.NewStochasticDepth(nil, "a", .1)),
+		"Block":               second(gptblock.NewBlock(nil, small(), 0, nil)),
+		"Model":               second(gptblock.New(nil, small())),
+	} {
+		require.ErrorContains(t, err, "Params", name)
+	}
+}
+
 // The fused head and the logits with a loss over them are the same number.
 func TestLossEqualsCrossEntropyOfLogits(t *testing.T) {
 	c := small()

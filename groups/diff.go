@@ -23,6 +23,9 @@ type Changes []Change
 // Diff lists the parameters that are in groups of different names in a and b,
 // two partitions of the same parameters.
 func Diff(a, b *Groups) (Changes, error) {
+	if a == nil || b == nil {
+		return nil, errors.New("groups: Diff of a nil partition, want two")
+	}
 	if a.params != b.params {
 		return nil, errors.New("groups: Diff of partitions of different Params, want the same")
 	}

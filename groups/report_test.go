@@ -155,6 +155,14 @@ func TestReportShowsLateParameters(t *testing.T) {
 	require.ErrorContains(t, err, "late")
 }
 
+func TestDiffOfNothing(t *testing.T) {
+	gs := split(t, tiny(t, 1), groups.GPT2Policy())
+	_, err := groups.Diff(nil, gs)
+	require.ErrorContains(t, err, "nil partition")
+	_, err = groups.Diff(gs, nil)
+	require.ErrorContains(t, err, "nil partition")
+}
+
 func TestDiff(t *testing.T) {
 	ps := tiny(t, 1)
 	a, b := split(t, ps, groups.GPT2Policy()), split(t, ps, groups.MinGPTPolicy())

@@ -19,7 +19,9 @@ func (l level) String() string { return levelNames[l] }
 
 // CPUVariable names the environment variable that caps the instruction set:
 // portable (no assembly at all), avx2 or avx512. It is read once, at start;
-// asking for more than the processor has is no error.
+// asking for more than the processor has is no error. Any other name is told
+// once on standard error and otherwise ignored: a misspelt variable must not
+// end a program that merely imports this package.
 const CPUVariable = "GORGET_CPU"
 
 // InstructionSet returns the name of the instruction set in use: portable,
@@ -37,5 +39,6 @@ func startLevel() level {
 			return min(level(l), processorLevel())
 		}
 	}
-	panic("kernel: " + CPUVariable + " = " + name + ", want portable, avx2 or avx512")
+	os.Stderr.WriteString("kernel: " + CPUVariable + " = " + name + ", want portable, avx2 or avx512: ignored\n")
+	return processorLevel()
 }

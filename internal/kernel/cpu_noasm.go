@@ -8,7 +8,7 @@ const (
 	useAVX512 = false
 )
 
-func init() { startLevel() } // refuses an unknown name on every platform
+func init() { startLevel() } // tells of an unknown name on every platform
 
 func processorLevel() level { return portable }
 func currentLevel() level   { return portable }

@@ -18,7 +18,10 @@ type Config struct {
 	Steps     int `json:"steps"`                // optimizer steps of the whole run
 	Micro     int `json:"micro,omitempty"`      // micro-batches a step; 0 means 1
 	EvalEvery int `json:"eval_every,omitempty"` // steps between validations; 0: only after the last
-	SaveEvery int `json:"save_every,omitempty"` // steps between saves; 0: only after the last
+	// SaveEvery is the number of steps between saves; 0: none for their own
+	// sake. Run.Save is called too after each validation that is the best
+	// yet, and at the end.
+	SaveEvery int `json:"save_every,omitempty"`
 
 	// InspectEvery is the number of steps between looks at the norms of
 	// weights, gradients and updates (see [Inspection]); 0: never. A look

@@ -59,6 +59,10 @@ func TestReplayIsTheInverseOfJSONL(t *testing.T) {
 	require.NoError(t, train.Replay(strings.NewReader(lines), 1, train.NewJSONL(&again)))
 	require.Equal(t, strings.SplitAfter(lines, "\n")[0], again.String())
 	require.ErrorContains(t, train.Replay(strings.NewReader("no JSON\n"), 1, train.Nothing{}), "line 1")
+	require.NoError(t, train.Replay(strings.NewReader(lines+"\x00\x00\n"), 2, train.Nothing{}), "what a crash left after the steps")
+	again.Reset()
+	require.ErrorIs(t, train.Replay(strings.NewReader(lines), 3, train.NewJSONL(&again)), train.ErrGap)
+	require.Equal(t, lines, again.String())
 }
 
 func TestCSV(t *testing.T) {
@@ -67,10 +71,10 @@ func TestCSV(t *testing.T) {
 	rows, err := csv.NewReader(&b).ReadAll()
 	require.NoError(t, err)
 	require.Equal(t, [][]string{
-		{"step", "loss", "lr", "weight_decay", "grad_norm", "tokens_per_second", "val_loss"},
-		{"1", "4.25", "0.001", "0.1", "2", "200", ""},
-		{"2", "", "0", "0", "", "0", ""},
-		{"2", "", "", "", "", "", "3.5"},
+		{"step", "loss", "lr", "weight_decay", "grad_norm", "tokens_per_second", "val_loss", "skipped"},
+		{"1", "4.25", "0.001", "0.1", "2", "200", "", ""},
+		{"2", "", "0", "0", "", "0", "", "loss = NaN"},
+		{"2", "", "", "", "", "", "3.5", ""},
 	}, rows)
 }
 

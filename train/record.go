@@ -82,11 +82,11 @@ type Summary struct {
 	ValLoss   float64       // of the last validation; NaN without one
 	BestLoss  float64       // the lowest validation loss; NaN without one
 	BestStep  int           // where it was reached
-	Skipped   int           // steps that were not applied
+	Skipped   int           // steps that were not applied, those of earlier sessions included
 	Tokens    int           // of this session
 	Training  time.Duration // of this session, without validation and saving
 	Stopped   Reason
-	LastError error // why the last skipped step was skipped, if there was one
+	LastError error // why the last step that this session skipped was not applied; nil without one
 }
 
 // Reason says why a run ended.

@@ -16,29 +16,44 @@ import (
 // Replay tells an observer again what a JSONL file says of the first steps
 // steps, so that the files of a run that is resumed continue as if it had never
 // stopped. Of the rates of a step it knows the largest learning rate and decay
-// alone. A last line that was cut short is ignored.
+// alone. What comes after those steps, such as a line that was cut short, is
+// ignored. If the records of some of the steps are not there, it fails with
+// [ErrGap] after it has told the others.
 func Replay(r io.Reader, steps int, o Observer) error {
 	lines := bufio.NewReader(r)
+	told := 0 // steps
 	for n := 1; ; n++ {
 		line, err := lines.ReadBytes('\n')
-		if err == io.EOF {
-			return nil // without its line break, the last line is not whole
+		if err == io.EOF { // without its line break, the last line is not whole
+			if told < steps {
+				return errors.Wrapf(ErrGap, "train: replay: %d steps, want %d", told, steps)
+			}
+			return nil
 		}
 		if err != nil {
 			return errors.Wrap(err, "train: replay")
 		}
 		var rec record
 		if err := json.Unmarshal(line, &rec); err != nil {
+			if told == steps { // a crash may leave anything after what was flushed
+				return nil
+			}
 			return errors.Wrapf(err, "train: replay: line %d", n)
 		}
 		if rec.Step > steps {
 			continue
+		}
+		if rec.isStep() {
+			told++
 		}
 		if err := rec.tell(o); err != nil {
 			return err
 		}
 	}
 }
+
+// ErrGap: a JSONL file does not have all the steps that it should.
+var ErrGap = errors.New("records of steps are missing")
 
 // record is any line of a JSONL file.
 type record struct {
@@ -63,6 +78,8 @@ type record struct {
 	} `json:"inside"`
 	Warnings []string `json:"warnings"`
 }
+
+func (r *record) isStep() bool { return r.Inside == nil && r.ValLoss == nil }
 
 func (r *record) tell(o Observer) error {
 	switch {

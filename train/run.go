@@ -37,15 +37,18 @@ type Run struct {
 	// Batch is the feed of a micro-batch: a pure function of its arguments.
 	// step counts from 0.
 	Batch func(step, micro int) (graph.Feed, error)
-	// Validate is the validation loss of the weights as they are; nil: none.
+	// Validate is the validation loss of the weights as they are, a finite
+	// number; nil: none.
 	Validate func(context.Context) (float64, error)
-	// Save keeps the run as it is after a validation or at the end; nil:
-	// nothing is kept. best tells that the last validation was the best yet.
+	// Save keeps the run as it is: every SaveEvery steps, after a validation
+	// that is the best yet (then best is true), at the end, and before Train
+	// fails because a step is not finite. nil: nothing is kept.
 	Save func(s State, best bool) error
 	// Observers are told everything, in order.
 	Observers []Observer
 
 	state   State
+	resumed bool
 	loss    gauge
 	norm    gauge
 	average *average
@@ -60,13 +63,21 @@ func (r *Run) Train(ctx context.Context) (Summary, error) {
 	if err := r.begin(); err != nil {
 		return Summary{}, err
 	}
-	evaluated, saved := -1, -1
+	saved := -1
+	if r.resumed {
+		saved = r.Program.Steps()
+	}
 	for r.Program.Steps() < r.Steps && r.sum.Stopped == Finished {
 		if ctx.Err() != nil {
 			r.sum.Stopped = Interrupted
 			break
 		}
 		if err := r.step(context.WithoutCancel(ctx)); err != nil {
+			if refusal(err) && saved != r.Program.Steps() { // all is as it was before the step
+				if e := r.save(false); e != nil {
+					err = errors.WithMessage(err, e.Error())
+				}
+			}
 			return r.summary(), err
 		}
 		done := r.Program.Steps()
@@ -76,7 +87,6 @@ func (r *Run) Train(ctx context.Context) (Summary, error) {
 			if best, err = r.evaluate(context.WithoutCancel(ctx)); err != nil {
 				return r.summary(), err
 			}
-			evaluated = done
 		}
 		if best || due(done, r.SaveEvery) {
 			if err := r.save(best); err != nil {
@@ -86,7 +96,7 @@ func (r *Run) Train(ctx context.Context) (Summary, error) {
 		}
 	}
 	best := false
-	if done := r.Program.Steps(); evaluated != done && r.sum.Stopped == Finished {
+	if r.sum.Stopped == Finished && (r.state.Evals == 0 || r.state.EvalStep != r.Program.Steps()) {
 		var err error
 		if best, err = r.evaluate(context.WithoutCancel(ctx)); err != nil {
 			return r.summary(), err
@@ -128,7 +138,8 @@ func (r *Run) begin() error {
 			return err
 		}
 	}
-	r.sum = Summary{Stopped: Finished, Loss: math.NaN(), ValLoss: math.NaN()}
+	r.sum = Summary{Stopped: Finished}
+	r.checkPatience()
 	return nil
 }
 
@@ -152,10 +163,9 @@ func (r *Run) step(ctx context.Context) error {
 	r.sum.Training += time.Since(start)
 	r.sum.Tokens += rec.Tokens
 	if rec.Skipped != "" {
-		r.sum.Skipped++
 		r.state.Skipped++
 	} else {
-		r.sum.Loss = rec.Loss
+		r.state.Loss = rec.Loss
 		if r.average != nil {
 			if err := r.average.update(); err != nil {
 				return err
@@ -194,8 +204,11 @@ func (r *Run) try(ctx context.Context, feeds []graph.Feed) (rec Step, look *Insp
 		if rec.GradNorm, err = r.Program.GradNorm(); err != nil {
 			return rec, nil, err
 		}
-		if rec.Skipped = r.outlier(rec.Loss, rec.GradNorm); rec.Skipped != "" {
-			r.Program.Skip()
+		if !finite(rec.GradNorm) { // it would spoil what the next steps are judged against
+			return r.refused(rec, r.nonFinite())
+		}
+		if err := r.outlier(rec.Loss, rec.GradNorm); err != nil {
+			r.skip(&rec, err)
 			return rec, nil, nil
 		}
 	}
@@ -213,83 +226,16 @@ func (r *Run) try(ctx context.Context, feeds []graph.Feed) (rec Step, look *Insp
 		rec.GradNorm = norm
 	}
 	if inspect {
-		report, err := r.Solver.(Inspectable).Report(next - r.state.Skipped)
+		s := r.Solver.(Inspectable)
+		report, err := s.Report(next - r.state.Skipped)
 		if err != nil {
 			return rec, nil, err
 		}
-		l := r.inside.after(next, r.Params.Trainable(), report)
+		l := r.inside.after(next, r.Params.Trainable(), s, report)
+		l.Warnings = r.unsaid(l.Warnings)
 		look = &l
 	}
 	return rec, look, nil
-}
-
-// refused skips a step that is not finite, if the run was told to.
-func (r *Run) refused(rec Step, err error) (Step, *Inspection, error) {
-	finite := !errors.Is(err, graph.ErrNonFiniteLoss) && !errors.Is(err, solvers.ErrNonFinite)
-	if finite || r.NonFinite != Skip {
-		return rec, nil, err
-	}
-	r.Program.Skip()
-	r.sum.LastError = err
-	rec.Skipped = err.Error()
-	if errors.Is(err, graph.ErrNonFiniteLoss) {
-		rec.Loss = math.NaN()
-	}
-	return rec, nil, nil
-}
-
-// outlier says why a step must not be applied, "" if it may.
-func (r *Run) outlier(loss, norm float64) string {
-	zl, zn := r.loss.z(loss), r.norm.z(norm)
-	r.loss.add(loss)
-	r.norm.add(norm)
-	switch {
-	case zl > r.OutlierZ:
-		return errors.Errorf("loss %.4g is an outlier, z = %.1f", loss, zl).Error()
-	case zn > r.OutlierZ:
-		return errors.Errorf("gradient norm %.4g is an outlier, z = %.1f", norm, zn).Error()
-	}
-	return ""
-}
-
-// evaluate validates, with the averaged weights if there are any.
-func (r *Run) evaluate(ctx context.Context) (best bool, err error) {
-	if r.Validate == nil {
-		return false, nil
-	}
-	if r.average != nil {
-		if err := r.average.swap(); err != nil {
-			return false, err
-		}
-		defer func() {
-			if e := r.average.swap(); err == nil {
-				err = e
-			}
-		}()
-	}
-	start := time.Now()
-	loss, err := r.Validate(ctx)
-	if err != nil {
-		return false, errors.Wrap(err, "train: validation")
-	}
-	r.sum.ValLoss = loss
-	best = r.state.Evals == 0 || loss < r.state.BestLoss
-	r.state.Evals++
-	if best {
-		r.state.BestLoss, r.state.BestStep, r.state.Bad = loss, r.Program.Steps(), 0
-	} else {
-		r.state.Bad++
-	}
-	if r.Patience > 0 && r.state.Bad >= r.Patience {
-		r.sum.Stopped = NoProgress
-	}
-	e := Eval{Step: r.Program.Steps(), Loss: loss, Best: best, Seconds: time.Since(start).Seconds()}
-	for _, o := range r.Observers {
-		if err := o.Eval(e); err != nil {
-			return best, err
-		}
-	}
-	return best, nil
 }
 
 func (r *Run) save(best bool) error {
@@ -301,9 +247,13 @@ func (r *Run) save(best bool) error {
 
 func (r *Run) summary() Summary {
 	s := r.sum
-	s.Steps, s.BestLoss, s.BestStep = r.Program.Steps(), math.NaN(), r.state.BestStep
+	s.Steps, s.Skipped = r.Program.Steps(), r.state.Skipped
+	s.Loss, s.ValLoss, s.BestLoss = math.NaN(), math.NaN(), math.NaN()
+	if s.Steps > s.Skipped {
+		s.Loss = r.state.Loss
+	}
 	if r.state.Evals > 0 {
-		s.BestLoss = r.state.BestLoss
+		s.ValLoss, s.BestLoss, s.BestStep = r.state.ValLoss, r.state.BestLoss, r.state.BestStep
 	}
 	return s
 }

@@ -23,6 +23,7 @@ type task struct {
 	adamw  *solvers.AdamW
 	x, y   *gorgonia.Node
 	spoilt map[int]float64 // step -> what its targets are multiplied by
+	large  map[int]float64 // step -> what its inputs are multiplied by
 	seen   *log
 }
 
@@ -46,7 +47,7 @@ func (l *log) Inspect(i train.Inspection) error { l.looks = append(l.looks, i); 
 
 func newTask(t *testing.T, c train.Config) *task {
 	t.Helper()
-	k := &task{spoilt: map[int]float64{}, seen: &log{}}
+	k := &task{spoilt: map[int]float64{}, large: map[int]float64{}, seen: &log{}}
 	g := gorgonia.NewGraph()
 	var err error
 	k.ps, err = graph.NewParams(g, graph.WithDtype(tensor.Float64), graph.WithSeed(2))
@@ -78,6 +79,11 @@ func (k *task) batch(step, micro int) (graph.Feed, error) {
 		a := float64(step*31+micro*7+i) * 0.7
 		x[3*i], x[3*i+1], x[3*i+2] = math.Sin(a), math.Cos(1.3*a), 1
 		y[i] = (x[3*i] - 2*x[3*i+1] + 0.5) * factor
+	}
+	if by, ok := k.large[step]; ok {
+		for i := range x {
+			x[i] *= by
+		}
 	}
 	return graph.Feed{k.x: x, k.y: y}, nil
 }
@@ -117,37 +123,27 @@ func TestRunReportsEveryStep(t *testing.T) {
 
 func TestInspectionIsWhatTheStepDid(t *testing.T) {
 	k := newTask(t, train.Config{Steps: 3, InspectEvery: 2})
-	var before []float64
-	k.seen.onStep = func(s train.Step) error {
-		if s.Step == 1 {
-			before = k.weights()
-		}
-		if s.Step == 2 {
-			k.seen.onStep = nil
-			after := k.weights()
-			var weight, update float64
-			for i := range before {
-				weight += before[i] * before[i]
-				update += (after[i] - before[i]) * (after[i] - before[i])
-			}
-			shrink := s.Rates[0].Shrink
-			t.Cleanup(func() {
-				require.Len(t, k.seen.looks, 1)
-				r := k.seen.looks[0].Rows[0]
-				require.Equal(t, graph.Weight, r.Role)
-				require.Equal(t, 3, r.Params)
-				require.InEpsilon(t, math.Sqrt(weight), r.WeightNorm, 1e-12)
-				require.InEpsilon(t, math.Sqrt(update/weight), r.UpdateRatio, 1e-12)
-				require.InEpsilon(t, shrink*math.Sqrt(weight/update), r.DecayShare, 1e-12)
-				require.InEpsilon(t, 1/shrink, r.Tau, 1e-12)
-				require.InEpsilon(t, s.GradNorm, r.GradNorm, 1e-12)
-				require.Contains(t, k.seen.looks[0].Warnings[0], "next to nothing")
-			})
-		}
-		return nil
-	}
+	weights := [][]float64{k.weights()}
+	k.seen.onStep = func(train.Step) error { weights = append(weights, k.weights()); return nil }
 	_, err := k.run.Train(context.Background())
 	require.NoError(t, err)
+	var weight, update float64
+	for i, before := range weights[1] {
+		weight += before * before
+		update += (weights[2][i] - before) * (weights[2][i] - before)
+	}
+	step := k.seen.steps[1]
+	shrink := step.Rates[0].Shrink
+	require.Len(t, k.seen.looks, 1)
+	r := k.seen.looks[0].Rows[0]
+	require.Equal(t, graph.Weight, r.Role)
+	require.Equal(t, 3, r.Params)
+	require.InEpsilon(t, math.Sqrt(weight), r.WeightNorm, 1e-12)
+	require.InEpsilon(t, math.Sqrt(update/weight), r.UpdateRatio, 1e-12)
+	require.InEpsilon(t, shrink*math.Sqrt(weight/update), r.DecayShare, 1e-12)
+	require.InEpsilon(t, 1/shrink, r.Tau, 1e-12)
+	require.InEpsilon(t, step.GradNorm, r.GradNorm, 1e-12)
+	require.Contains(t, k.seen.looks[0].Warnings[0], "next to nothing")
 }
 
 func TestDecayThatForgetsIsWarnedOf(t *testing.T) {
@@ -193,6 +189,7 @@ func TestOutlierIsSkipped(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, 1, sum.Skipped)
 	require.Contains(t, k.seen.steps[140].Skipped, "outlier")
+	require.ErrorContains(t, sum.LastError, "outlier")
 	for _, i := range []int{20, 139, 141} {
 		require.Empty(t, k.seen.steps[i].Skipped)
 	}
@@ -255,7 +252,7 @@ func TestInterruptionFinishesTheStepAndSaves(t *testing.T) {
 }
 
 func TestResumeEndsInTheSameBits(t *testing.T) {
-	config := train.Config{Steps: 30, Micro: 2, EMA: 0.8, OutlierZ: 8, EvalEvery: 4, NonFinite: train.Skip}
+	config := train.Config{Steps: 30, Micro: 2, EMA: 0.8, OutlierZ: 8, EvalEvery: 4, InspectEvery: 3, NonFinite: train.Skip}
 	start := func() *task {
 		k := newTask(t, config)
 		k.spoilt[9] = math.Inf(1)
@@ -285,9 +282,12 @@ func TestResumeEndsInTheSameBits(t *testing.T) {
 		_, w, _ := graph.Floats(b.ps.Get("w").Value())
 		copy(w, a.weights())
 		require.NoError(t, b.adamw.Restore(a.adamw.State()))
-		_, err = b.run.Train(context.Background())
+		sum, err := b.run.Train(context.Background())
 		require.NoError(t, err)
+		require.Equal(t, 1, sum.Skipped, "of all sessions")
 		require.Equal(t, whole.weights(), b.weights(), "stopped after step %d", stop)
+		require.Equal(t, whole.seen.looks, append(a.seen.looks, b.seen.looks...), "each thing is said once")
+		require.Equal(t, len(whole.seen.evals), len(a.seen.evals)+len(b.seen.evals))
 		got := b.run.State()
 		require.Equal(t, end.Average["w"].Data(), got.Average["w"].Data())
 		got.Average, end.Average["w"] = end.Average, end.Average["w"]

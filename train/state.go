@@ -12,10 +12,14 @@ type State struct {
 	Skipped  int       `json:"skipped,omitempty"`
 	Evals    int       `json:"evals,omitempty"`
 	Bad      int       `json:"evals_without_progress,omitempty"`
+	EvalStep int       `json:"eval_step,omitempty"` // of the last validation, with ValLoss
+	Loss     float64   `json:"loss,omitempty"`      // of the last step that was applied
+	ValLoss  float64   `json:"val_loss,omitempty"`
 	BestLoss float64   `json:"best_val_loss,omitempty"`
 	BestStep int       `json:"best_step,omitempty"`
 	Losses   []float64 `json:"recent_losses,omitempty"` // that outliers are judged against
 	Norms    []float64 `json:"recent_grad_norms,omitempty"`
+	Warned   []string  `json:"warned,omitempty"` // what inspections have said, to say it once
 
 	// Average are the averaged weights by parameter name, nil without EMA.
 	// They are the run's own: to be read before the next step.
@@ -28,6 +32,7 @@ func (r *Run) State() State {
 	s.Step = r.Program.Steps()
 	s.Losses = append([]float64(nil), r.loss.values...)
 	s.Norms = append([]float64(nil), r.norm.values...)
+	s.Warned = append([]string(nil), s.Warned...)
 	if r.average != nil {
 		s.Average = map[string]gorgonia.Value{}
 		for i, p := range r.average.params {
@@ -64,7 +69,8 @@ func (r *Run) Resume(s State) error {
 	}
 	r.loss.values = append([]float64(nil), s.Losses...)
 	r.norm.values = append([]float64(nil), s.Norms...)
+	s.Warned = append([]string(nil), s.Warned...)
 	s.Losses, s.Norms, s.Average = nil, nil, nil
-	r.state = s
+	r.state, r.resumed = s, true
 	return nil
 }

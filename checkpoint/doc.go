@@ -17,6 +17,7 @@
 // # The folder of a run
 //
 //	latest                       the name of the newest checkpoint
+//	best                         that of the best, if one was marked as such
 //	step-00000100/
 //	    model.safetensors        weights, by parameter name
 //	    solver.safetensors       NAME/exp_avg, NAME/exp_avg_sq and so on

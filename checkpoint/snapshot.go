@@ -28,6 +28,9 @@ type Snapshot struct {
 	// Config is the run's configuration: what [Saved.Reconcile] compares. State
 	// is what the loop remembers. Both must marshal to JSON.
 	Config, State any
+	// Best makes this the checkpoint that [Best] opens, which stays until there
+	// is a better one.
+	Best bool
 	// Corpus is a fingerprint of the training data (dataset.Fingerprint).
 	Corpus string
 	// Files are further files by name, such as config.json and tokenizer.json,

@@ -17,6 +17,7 @@ import (
 
 const (
 	latestFile = "latest"
+	bestFile   = "best"
 	tempPrefix = ".tmp-"
 )
 
@@ -24,7 +25,8 @@ const (
 var ErrNone = errors.New("no checkpoint")
 
 // Store is a folder of checkpoints of one run: step-00000100 and so on, and a
-// file "latest" with the name of the newest. One process at a time may write
+// file "latest" with the name of the newest, and "best" with that of the best
+// ([Snapshot.Best]), if there is one. One process at a time may write
 // to it.
 type Store struct {
 	dir  string
@@ -32,7 +34,7 @@ type Store struct {
 }
 
 // NewStore opens the folder dir, or makes it. Save keeps the last keep
-// checkpoints, at least 1. What a killed process left half-written is removed.
+// checkpoints, at least 1, and the best. What a killed process left half-written is removed.
 func NewStore(dir string, keep int) (*Store, error) {
 	if keep < 1 {
 		return nil, errors.Errorf("checkpoint: keep = %d, want at least 1", keep)
@@ -46,7 +48,7 @@ func NewStore(dir string, keep int) (*Store, error) {
 		return nil, errors.Wrap(err, "checkpoint")
 	}
 	for _, e := range entries {
-		if strings.HasPrefix(e.Name(), tempPrefix) || strings.HasPrefix(e.Name(), "."+latestFile+tempPrefix) {
+		if strings.HasPrefix(e.Name(), tempPrefix) || strings.HasPrefix(e.Name(), "."+latestFile+tempPrefix) || strings.HasPrefix(e.Name(), "."+bestFile+tempPrefix) {
 			if err := os.RemoveAll(filepath.Join(dir, e.Name())); err != nil {
 				return nil, errors.Wrap(err, "checkpoint")
 			}
@@ -120,8 +122,14 @@ func (s *Store) Save(snap Snapshot) (string, error) {
 	if err := install(tmp, final); err != nil {
 		return "", errors.Wrap(err, "checkpoint")
 	}
-	if err := atomicfile.Write(filepath.Join(s.dir, latestFile), []byte(name+"\n")); err != nil {
-		return "", errors.Wrap(err, "checkpoint")
+	pointers := []string{latestFile}
+	if snap.Best { // first: a run that goes on from its latest must not miss it
+		pointers = []string{bestFile, latestFile}
+	}
+	for _, p := range pointers {
+		if err := atomicfile.Write(filepath.Join(s.dir, p), []byte(name+"\n")); err != nil {
+			return "", errors.Wrap(err, "checkpoint")
+		}
 	}
 	return final, s.prune(snap.Step, entries)
 }
@@ -157,12 +165,14 @@ func install(tmp, final string) error {
 }
 
 // prune removes what the new checkpoint of the given step makes superfluous:
-// the same step saved before, and all earlier ones but the last keep-1. Later
-// ones, which a run has that went back, stay until it has passed them.
+// the same step saved before, and all earlier ones but the last keep-1 and the
+// best. Later ones, which a run has that went back, stay until it has passed
+// them.
 func (s *Store) prune(step int, before []entry) error {
 	kept := 1
+	best, _ := s.pointed(bestFile)
 	for _, e := range before {
-		if e.step > step {
+		if e.step > step || e == best {
 			continue
 		}
 		if e.step < step && kept < s.keep {
@@ -194,13 +204,11 @@ func (s *Store) Latest() (saved *Saved, damaged []error, err error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	if buf, err := os.ReadFile(filepath.Join(s.dir, latestFile)); err == nil {
-		if latest, ok := parseEntry(strings.TrimSpace(string(buf))); ok {
-			// Stable: within each part the newest stay first.
-			slices.SortStableFunc(entries, func(a, b entry) int { return cmp.Compare(latest.distance(a), latest.distance(b)) })
-			if len(entries) == 0 || entries[0] != latest {
-				damaged = append(damaged, errors.Wrapf(ErrCorrupt, "checkpoint: %s is gone", filepath.Join(s.dir, latest.name)))
-			}
+	if latest, ok := s.pointed(latestFile); ok {
+		// Stable: within each part the newest stay first.
+		slices.SortStableFunc(entries, func(a, b entry) int { return cmp.Compare(latest.distance(a), latest.distance(b)) })
+		if len(entries) == 0 || entries[0] != latest {
+			damaged = append(damaged, errors.Wrapf(ErrCorrupt, "checkpoint: %s is gone", filepath.Join(s.dir, latest.name)))
 		}
 	}
 	for _, e := range entries {
@@ -214,6 +222,15 @@ func (s *Store) Latest() (saved *Saved, damaged []error, err error) {
 		return nil, damaged, errors.Wrapf(ErrNone, "checkpoint: %s: all are damaged, the newest: %v", s.dir, damaged[0])
 	}
 	return nil, nil, errors.Wrapf(ErrNone, "checkpoint: %s", s.dir)
+}
+
+// pointed is the checkpoint that a pointer file names, if there is one.
+func (s *Store) pointed(file string) (entry, bool) {
+	buf, err := os.ReadFile(filepath.Join(s.dir, file))
+	if err != nil {
+		return entry{}, false
+	}
+	return parseEntry(strings.TrimSpace(string(buf)))
 }
 
 // distance orders the others after latest: 0 for itself, 1 for those before it,

@@ -131,6 +131,35 @@ func TestKeepsTheLastK(t *testing.T) {
 	require.Equal(t, []string{"latest", "step-00000100.3", "step-123456789"}, names())
 }
 
+func TestKeepsTheBest(t *testing.T) {
+	store := newStore(t, t.TempDir(), 1)
+	_, err := checkpoint.Best(store.Dir())
+	require.ErrorIs(t, err, checkpoint.ErrNone)
+	r := newRun(t, model, tensor.Float32, 1)
+	save := func(step int, best bool) {
+		t.Helper()
+		snap := r.snapshot()
+		snap.Step, snap.Best = step, best
+		_, err := store.Save(snap)
+		require.NoError(t, err)
+	}
+	for step := range 7 {
+		save(step, step == 1 || step == 3)
+	}
+	require.Equal(t, []string{"best", "latest", "step-00000003", "step-00000006"}, dirNames(t, store.Dir()))
+	v, err := checkpoint.Best(store.Dir())
+	require.NoError(t, err)
+	require.Equal(t, 3, v.Step())
+
+	save(3, true) // again, after a resume
+	v, err = checkpoint.Best(store.Dir())
+	require.NoError(t, err)
+	require.Equal(t, "step-00000003.2", filepath.Base(v.Dir()))
+	require.NoError(t, os.Truncate(filepath.Join(v.Dir(), "state.json"), 5))
+	_, err = checkpoint.Best(store.Dir())
+	require.ErrorIs(t, err, checkpoint.ErrCorrupt)
+}
+
 func TestStoreRefuses(t *testing.T) {
 	dir := t.TempDir()
 	_, err := checkpoint.NewStore(dir, 0)
@@ -308,6 +337,7 @@ func TestStaleTemporariesAreRemoved(t *testing.T) {
 	dir := t.TempDir()
 	require.NoError(t, os.MkdirAll(filepath.Join(dir, ".tmp-123", "x"), 0o700))
 	require.NoError(t, os.WriteFile(filepath.Join(dir, ".latest.tmp-123"), nil, 0o600))
+	require.NoError(t, os.WriteFile(filepath.Join(dir, ".best.tmp-123"), nil, 0o600))
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "notes.txt"), nil, 0o600))
 	newStore(t, dir, 1)
 	require.Equal(t, []string{"notes.txt"}, dirNames(t, dir))

@@ -78,6 +78,6 @@ var gpt2Recipe = []cite{
 		"unpublished; karpathy/nanoGPT@3adf61e train.py: AdamW, betas 0.9 and 0.95, decay 0.1, clip 1, 2000 steps of warm-up, cosine to a tenth over 600000"},
 	{"lr", Default, "unpublished (section 3: tuned by hand for each size); nanoGPT's 6e-4 for 124M, GPT-3's of the nearest size for the others"},
 	{"policy", Default, "unpublished; nanoGPT: parameters of rank >= 2 decay"},
-	torchMode,
+	torchMode, constantDecay,
 	{"batch_tokens", Derived, "section 2.3: batch size 512, times the context of 1024"},
 }

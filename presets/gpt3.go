@@ -93,5 +93,5 @@ var gpt3Recipe = []cite{
 		"appendix B and section 2.1: warm-up over 375 million tokens, decay over 260 billion, 300 billion in all (from memory); each over the tokens of a full batch"},
 	{"schedule.hold", Published, "appendix B: the decay follows the warm-up"},
 	{"policy", Default, "exemptions are unpublished; nanoGPT's rule: parameters of rank >= 2 decay"},
-	torchMode,
+	torchMode, constantDecay,
 }

@@ -106,6 +106,6 @@ func llamaRecipe(section, tokens string) []cite {
 		{"schedule.shape schedule.warmup schedule.hold schedule.floor", Published, section + ": 2000 steps of warm-up, cosine to 10 %"},
 		{"schedule.steps train_steps", Derived, tokens + ", over 4M tokens a step"},
 		{"policy", Default, "exemptions are not stated; nanoGPT's rule: parameters of rank >= 2 decay"},
-		torchMode,
+		torchMode, constantDecay,
 	}
 }

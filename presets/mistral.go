@@ -63,7 +63,7 @@ var mistralRecipe = []cite{
 	{"optimizer lr beta1 beta2 eps weight_decay clip batch_tokens train_steps" + scheduleFields, Default,
 		"unpublished; LLaMA's recipe (Touvron et al. 2023, section 2.3 and table 2) for the nearest number of active parameters"},
 	{"policy", Default, "unpublished; nanoGPT's rule: parameters of rank >= 2 decay"},
-	torchMode,
+	torchMode, constantDecay,
 }
 
 func mistralClaim(looked string) Claim {

@@ -91,6 +91,7 @@ var palmRecipe = []cite{
 	{"clip", Published, "section 5: global norm clipped at 1.0"},
 	{"policy", Derived, "no exemption is named, and google-research/t5x@cc342d4 adafactor.py decays everything, the gains of norms too"},
 	{"mode", Derived, "AdamW's alone: Adafactor here decays by lr^2"},
+	constantDecay,
 	{"batch_tokens", Derived, "section 5: 2048 sequences of 2048 tokens at the end; 512 until step 50000, 1024 until 115000"},
 	{"train_steps", Published, "section 5: 255000 steps"},
 }

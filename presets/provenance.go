@@ -52,6 +52,9 @@ const scheduleFields = " schedule.shape schedule.warmup schedule.hold schedule.s
 // torchMode is why lambda is multiplied by the learning rate.
 var torchMode = cite{"mode", Default, "not stated; PyTorch's convention, lambda times the learning rate"}
 
+// constantDecay: no system is known to change lambda over a run.
+var constantDecay = cite{"decay_schedule", Default, "not stated; constant"}
+
 // claimed is a recipe with the weight decay that circulates.
 func claimed(r Recipe, c Claim) Recipe {
 	r.Optimizer, r.Policy, r.WeightDecay = AdamW, "gpt2", c.WeightDecay
@@ -144,7 +147,7 @@ var zeroMeans = map[string]string{
 	"experts": "none", "top_k": "none", "router": "none", "router_loss_coef": "none",
 	"embedding_scale": "1", "logit_scale": "1", "logit_soft_cap": "none", "z_loss": "none",
 	"init.std": "none", "init.embedding_std": "init.std", "init.position_std": "none",
-	"schedule.warmup": "none", "schedule.hold": "none", "schedule.steps": "none",
+	"decay_schedule": "constant", "schedule.warmup": "none", "schedule.hold": "none", "schedule.steps": "none",
 	"beta2": "1 - k^-0.8 at step k", "eps": "1e-30, on g^2",
 }
 

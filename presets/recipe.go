@@ -5,6 +5,7 @@ import (
 
 	"github.com/pkg/errors"
 	"gorgonia.org/gorgonia"
+	"gorgonia.org/tensor"
 
 	"github.com/gorget/gorget/graph"
 	"github.com/gorget/gorget/groups"
@@ -33,6 +34,8 @@ type Recipe struct {
 	WeightDecay float64       `json:"weight_decay"`    // lambda; for Adafactor the factor on lr^2
 	Mode        solvers.Mode  `json:"mode"`            // AdamW: what lambda is multiplied by
 	Clip        float64       `json:"clip,omitempty"`  // of the global gradient norm; 0 means none
+	// DecaySchedule is the course of lambda; nil means constant.
+	DecaySchedule *solvers.Curve `json:"decay_schedule,omitempty"`
 
 	// BatchTokens is the number of tokens of an optimizer step at the full
 	// size of the system, 0 if it is not known.
@@ -42,7 +45,7 @@ type Recipe struct {
 	TrainSteps int `json:"train_steps,omitempty"`
 }
 
-// Scaled is r for a run of another length: the lengths of its schedule keep
+// Scaled is r for a run of another length: the lengths of its schedules keep
 // their proportions to TrainSteps. A warm-up or hold that r has keeps at least
 // one step. Without TrainSteps r stays as it is.
 func (r Recipe) Scaled(steps int) Recipe {
@@ -54,12 +57,19 @@ func (r Recipe) Scaled(steps int) Recipe {
 			*n = max(1, int(math.Round(float64(*n)*float64(steps)/float64(r.TrainSteps))))
 		}
 	}
-	c := &r.Schedule
-	scale(&c.Warmup)
-	scale(&c.Hold)
-	if c.Steps > 0 {
-		scale(&c.Steps)
-		c.Steps = max(c.Steps, c.Warmup+c.Hold+1)
+	scaled := func(c solvers.Curve) solvers.Curve {
+		scale(&c.Warmup)
+		scale(&c.Hold)
+		if c.Steps > 0 {
+			scale(&c.Steps)
+			c.Steps = max(c.Steps, c.Warmup+c.Hold+1)
+		}
+		return c
+	}
+	r.Schedule = scaled(r.Schedule)
+	if r.DecaySchedule != nil {
+		c := scaled(*r.DecaySchedule)
+		r.DecaySchedule = &c
 	}
 	r.TrainSteps = steps
 	return r
@@ -80,7 +90,8 @@ type Solver interface {
 	Restore(solvers.State) error
 }
 
-// Validate refuses a recipe that no solver can follow.
+// Validate refuses a recipe that no solver can follow: numbers by the rules of
+// the solver itself, which is tried on a parameter of each kind.
 func (r Recipe) Validate() error {
 	if r.Optimizer != AdamW && r.Optimizer != Adafactor {
 		return errors.Errorf("presets: optimizer = %q, want %q or %q", r.Optimizer, AdamW, Adafactor)
@@ -100,7 +111,21 @@ func (r Recipe) Validate() error {
 	if r.TrainSteps < 0 {
 		return errors.Errorf("presets: train_steps = %d, want >= 0", r.TrainSteps)
 	}
-	return r.Schedule.Validate()
+	ps, err := graph.NewParams(gorgonia.NewGraph())
+	if err != nil {
+		return err
+	}
+	for _, role := range []graph.Role{graph.Weight, graph.TokenEmbedding, graph.Bias, graph.NormGain} { // no policy has a group for less
+		if _, err := ps.New(role.String(), role, tensor.Shape{1, 1}, nil); err != nil {
+			return err
+		}
+	}
+	gs, err := r.Groups(ps)
+	if err != nil {
+		return err
+	}
+	_, err = r.build(gs)
+	return err
 }
 
 // Groups splits parameters by the recipe's policy.
@@ -117,10 +142,18 @@ func (r Recipe) Solver(gs *groups.Groups) (Solver, error) {
 	if err := r.Validate(); err != nil {
 		return nil, err
 	}
+	return r.build(gs)
+}
+
+func (r Recipe) build(gs *groups.Groups) (Solver, error) {
+	lambda := solvers.Constant()
+	if r.DecaySchedule != nil {
+		lambda = *r.DecaySchedule
+	}
 	if r.Optimizer == Adafactor {
 		opts := []solvers.AdafactorOption{
 			solvers.WithLR(r.LR), solvers.WithSchedule(r.Schedule), solvers.WithWeightDecay(r.WeightDecay),
-			solvers.WithMomentum(r.Beta1),
+			solvers.WithDecaySchedule(lambda), solvers.WithMomentum(r.Beta1),
 		}
 		if r.Clip > 0 {
 			opts = append(opts, solvers.WithClipGlobalNorm(r.Clip))
@@ -129,7 +162,7 @@ func (r Recipe) Solver(gs *groups.Groups) (Solver, error) {
 	}
 	opts := []solvers.AdamWOption{
 		solvers.WithLR(r.LR), solvers.WithSchedule(r.Schedule), solvers.WithWeightDecay(r.WeightDecay),
-		solvers.WithBetas(r.Beta1, r.Beta2), solvers.WithEps(r.Eps), solvers.WithMode(r.Mode),
+		solvers.WithDecaySchedule(lambda), solvers.WithBetas(r.Beta1, r.Beta2), solvers.WithEps(r.Eps), solvers.WithMode(r.Mode),
 	}
 	if r.Clip > 0 {
 		opts = append(opts, solvers.WithClipGlobalNorm(r.Clip))

@@ -16,6 +16,8 @@ type Grouped struct {
 	lists   [][]gorgonia.ValueGrad // by group, reused by each Step
 	norm    float64
 	seen    map[any]*slot // by memory of the gradient
+	steps   int           // done
+	before  func(step int, g *groups.Group, s gorgonia.Solver)
 }
 
 var _ gorgonia.Solver = (*Grouped)(nil)
@@ -61,6 +63,24 @@ func NewGrouped(gs *groups.Groups, newSolver func(*groups.Group) (gorgonia.Solve
 	return s, nil
 }
 
+type groupedOnly func(*Grouped)
+
+func (o groupedOnly) setGrouped(s *Grouped) { o(s) }
+
+// WithBeforeStep calls f with each group and its solver before that solver
+// steps, to change its options over a run: the schedules that Gorgonia's
+// solvers do not have. step counts from 1; a Step that failed is counted again.
+//
+//	solvers.WithBeforeStep(func(step int, _ *groups.Group, s gorgonia.Solver) {
+//		gorgonia.WithLearnRate(1e-3 * schedule.At(step))(s)
+//	})
+//
+// The default is nil: nothing is called. Take care that gorgonia.WithLearnRate
+// does nothing to an AdaGradSolver.
+func WithBeforeStep(f func(step int, g *groups.Group, s gorgonia.Solver)) GroupedOption {
+	return groupedOnly(func(s *Grouped) { s.before = f })
+}
+
 // Step checks and clips all gradients, and then lets each group's solver step
 // with the group's parameters, always in the group's order: Gorgonia's solvers
 // keep their state by position.
@@ -95,10 +115,15 @@ func (s *Grouped) Step(params []gorgonia.ValueGrad) error {
 		if s.solvers[k] == nil {
 			continue
 		}
+		g := s.groups.All()[k]
+		if s.before != nil {
+			s.before(s.steps+1, g, s.solvers[k])
+		}
 		if err := s.solvers[k].Step(list); err != nil {
-			return errors.Wrapf(err, "solvers: group %s", s.groups.All()[k].Name)
+			return errors.Wrapf(err, "solvers: group %s", g.Name)
 		}
 	}
+	s.steps++
 	return nil
 }
 

@@ -214,3 +214,36 @@ func TestGroupWithoutParametersNeedsNoSolver(t *testing.T) {
 	require.NoError(t, s.Step(b.list()))
 	require.Nil(t, s.Solver("none"))
 }
+
+// A schedule for Gorgonia's Adam: what a loop by hand does, one group at half of
+// the rate; a step that is refused does not count.
+func TestWithBeforeStepIsAScheduleForStockSolvers(t *testing.T) {
+	curve := solvers.WarmupCosine(3, 10, 0.1)
+	grouped, alone := onePair(t), onePair(t)
+	rate := func(step int, group string) float64 {
+		if group == groups.NoDecay {
+			return 0.005 * curve.At(step)
+		}
+		return 0.01 * curve.At(step)
+	}
+	s, err := solvers.NewGrouped(grouped.split(groups.GPT2Policy()), func(*groups.Group) (gorgonia.Solver, error) {
+		return gorgonia.NewAdamSolver(), nil
+	}, solvers.WithBeforeStep(func(step int, g *groups.Group, s gorgonia.Solver) {
+		gorgonia.WithLearnRate(rate(step, g.Name))(s)
+	}))
+	require.NoError(t, err)
+	w, b := gorgonia.NewAdamSolver(), gorgonia.NewAdamSolver()
+	for step := 1; step <= 10; step++ {
+		require.Error(t, s.Step(nil))
+		push(grouped, step)
+		push(alone, step)
+		require.NoError(t, s.Step(grouped.list()))
+		gorgonia.WithLearnRate(rate(step, groups.Decay))(w)
+		gorgonia.WithLearnRate(rate(step, groups.NoDecay))(b)
+		require.NoError(t, w.Step([]gorgonia.ValueGrad{alone.pairs["w"]}))
+		require.NoError(t, b.Step([]gorgonia.ValueGrad{alone.pairs["b"]}))
+	}
+	for name, p := range grouped.pairs {
+		require.Equal(t, alone.pairs[name].weights(), p.weights(), name)
+	}
+}

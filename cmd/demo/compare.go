@@ -48,34 +48,25 @@ func recipeSolver(r presets.Recipe, ps *graph.Params) (gorgonia.Solver, error) {
 // its clip of the global norm, so that nothing but the decay differs.
 type stockAdam struct {
 	*solvers.Grouped
-	adam   gorgonia.Solver
 	recipe presets.Recipe
-	step   int
 }
 
 func newStockAdam(r presets.Recipe, ps *graph.Params) (gorgonia.Solver, error) {
-	s := &stockAdam{recipe: r}
 	gs, err := groups.Split(ps, groups.DecayAllPolicy())
 	if err != nil {
 		return nil, err
 	}
-	var opts []solvers.GroupedOption
+	opts := []solvers.GroupedOption{solvers.WithBeforeStep(func(step int, _ *groups.Group, s gorgonia.Solver) {
+		gorgonia.WithLearnRate(r.LR * r.Schedule.At(step))(s)
+	})}
 	if r.Clip > 0 {
 		opts = append(opts, solvers.WithClipGlobalNorm(r.Clip))
 	}
-	s.Grouped, err = solvers.NewGrouped(gs, func(*groups.Group) (gorgonia.Solver, error) {
-		s.adam = gorgonia.NewAdamSolver(gorgonia.WithLearnRate(r.LR), gorgonia.WithBeta1(r.Beta1), gorgonia.WithBeta2(r.Beta2),
-			gorgonia.WithEps(r.Eps), gorgonia.WithL2Reg(r.WeightDecay))
-		return s.adam, nil
+	grouped, err := solvers.NewGrouped(gs, func(*groups.Group) (gorgonia.Solver, error) {
+		return gorgonia.NewAdamSolver(gorgonia.WithBeta1(r.Beta1), gorgonia.WithBeta2(r.Beta2),
+			gorgonia.WithEps(r.Eps), gorgonia.WithL2Reg(r.WeightDecay)), nil
 	}, opts...)
-	return s, err
-}
-
-// Step sets the learning rate of the schedule and steps.
-func (s *stockAdam) Step(params []gorgonia.ValueGrad) error {
-	s.step++
-	gorgonia.WithLearnRate(s.recipe.LR * s.recipe.Schedule.At(s.step))(s.adam)
-	return s.Grouped.Step(params)
+	return &stockAdam{grouped, r}, err
 }
 
 // PlanStep tells the learning rate; L2 has no shrink of its own.

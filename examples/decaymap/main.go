@@ -63,34 +63,17 @@ func powers(first, factor float64, n int) []float64 {
 	return xs
 }
 
-// scheduled is Gorgonia's Adam in groups, with a schedule.
-type scheduled struct {
-	*solvers.Grouped
-	lr       float64
-	schedule solvers.Curve
-	step     int
-}
-
-// newAdamL2 adds lambda w to the gradients of the decay group alone, as the
-// policy says for AdamW too.
+// newAdamL2 is Gorgonia's Adam with a schedule. It adds lambda w to the
+// gradients of the decay group alone, as the policy says for AdamW too.
 func newAdamL2(gs *groups.Groups, lr, lambda float64, schedule solvers.Curve) (gorgonia.Solver, error) {
-	g, err := solvers.NewGrouped(gs, func(g *groups.Group) (gorgonia.Solver, error) {
-		opts := []gorgonia.SolverOpt{gorgonia.WithLearnRate(lr)}
+	return solvers.NewGrouped(gs, func(g *groups.Group) (gorgonia.Solver, error) {
 		if g.Name == groups.Decay {
-			opts = append(opts, gorgonia.WithL2Reg(lambda))
+			return gorgonia.NewAdamSolver(gorgonia.WithL2Reg(lambda)), nil
 		}
-		return gorgonia.NewAdamSolver(opts...), nil
-	})
-	return &scheduled{g, lr, schedule, 0}, err
-}
-
-// Step sets the learning rate of the step first.
-func (s *scheduled) Step(params []gorgonia.ValueGrad) error {
-	s.step++
-	for _, name := range []string{groups.Decay, groups.NoDecay} {
-		gorgonia.WithLearnRate(s.lr * s.schedule.At(s.step))(s.Solver(name))
-	}
-	return s.Grouped.Step(params)
+		return gorgonia.NewAdamSolver(), nil
+	}, solvers.WithBeforeStep(func(step int, _ *groups.Group, s gorgonia.Solver) {
+		gorgonia.WithLearnRate(lr * schedule.At(step))(s)
+	}))
 }
 
 func main() {

@@ -165,18 +165,18 @@ func opCases() []opCase {
 			if err != nil {
 				return nil, err
 			}
-			return gorgonia.HadamardProd(a, b)
+			return Add(gorgonia.Must(GELUTanh(a)), b)
 		}},
 		{"Scale", []arg{floatsOf(3, 5)}, func(x gorgonia.Nodes) (*gorgonia.Node, error) { return Scale(x[0], -1.7) }},
 
-		{"Embedding/positions", []arg{idsOf(7, 2, 5), floatsOf(7, 3), floatsOf(6, 3)}, func(x gorgonia.Nodes) (*gorgonia.Node, error) {
+		{"Embedding/positions", []arg{idsOf(7, 2, 5), floatsOf(7, 3), positionsOf(6, 3)}, func(x gorgonia.Nodes) (*gorgonia.Node, error) {
 			return Embedding(x[0], x[1], x[2], 1)
 		}},
 		{"Embedding/scale", []arg{idsOf(4, 3, 3), floatsOf(4, 5)}, func(x gorgonia.Nodes) (*gorgonia.Node, error) {
 			return Embedding(x[0], x[1], nil, 3.5)
 		}},
 
-		{"AddPositions", []arg{floatsOf(2, 3, 5), floatsOf(4, 5)}, func(x gorgonia.Nodes) (*gorgonia.Node, error) {
+		{"AddPositions", []arg{floatsOf(2, 3, 5), positionsOf(4, 5)}, func(x gorgonia.Nodes) (*gorgonia.Node, error) {
 			return AddPositions(x[0], x[1])
 		}},
 		{"SoftCap", []arg{floatsOf(3, 5)}, func(x gorgonia.Nodes) (*gorgonia.Node, error) { return SoftCap(x[0], 1.5) }},
@@ -203,7 +203,7 @@ func opCases() []opCase {
 			return CrossEntropy(x[0], x[1], LossOptions{Ignore: 3, ZLoss: .1})
 		}},
 		headCase("plain", []arg{floatsOf(2, 3, 5), floatsOf(7, 5), idsOf(7, 2, 3)}, HeadOptions{LossOptions: ignore}),
-		{"LinearCrossEntropy/tied", []arg{idsOf(7, 2, 3), floatsOf(7, 5), floatsOf(3, 5), idsOf(7, 2, 3)}, func(x gorgonia.Nodes) (*gorgonia.Node, error) {
+		{"LinearCrossEntropy/tied", []arg{idsOf(7, 2, 3), floatsOf(7, 5), positionsOf(3, 5), idsOf(7, 2, 3)}, func(x gorgonia.Nodes) (*gorgonia.Node, error) {
 			e, err := Embedding(x[0], x[1], x[2], 1)
 			if err != nil {
 				return nil, err

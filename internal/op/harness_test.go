@@ -3,6 +3,7 @@ package op
 import (
 	"math"
 	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -19,12 +20,14 @@ type arg struct {
 	ids   int  // > 0: integer ids below it
 	clock bool // the clock of random ops
 	fixed bool // gets no gradient
+	byPos bool // has a row for each position
 }
 
 func floatsOf(shape ...int) arg     { return arg{shape: shape} }
 func idsOf(below int, s ...int) arg { return arg{shape: s, ids: below} }
 func clockArg() arg                 { return arg{shape: tensor.Shape{2}, clock: true} }
 func constantOf(shape ...int) arg   { return arg{shape: shape, fixed: true} }
+func positionsOf(t, c int) arg      { return arg{shape: tensor.Shape{t, c}, byPos: true} }
 func (a arg) isFloat() bool         { return a.ids == 0 && !a.clock }
 func (a arg) differentiable() bool  { return a.isFloat() && !a.fixed }
 
@@ -196,19 +199,44 @@ func (r *rig) numeric(t testing.TB) (grads [][]float64) {
 	return grads
 }
 
-// requireClose demands that each gradient agrees to tol, relative to the
-// largest element of all of them: a gradient that is truly zero, such as that
-// of the key's part of a bias, has no size of its own.
-func requireClose(t testing.TB, want, got [][]float64, tol float64, msg string) {
+// requireClose demands that each gradient agrees to tol, relative to its own
+// largest element, or to floor in absolute terms: a gradient that is truly zero
+// has no size.
+func requireClose(t testing.TB, want, got [][]float64, tol, floor float64, msg string) {
 	t.Helper()
 	require.Len(t, got, len(want))
-	size := 0.0
-	for _, w := range want {
+	for i, w := range want {
+		size := 0.0
 		for _, x := range w {
 			size = math.Max(size, math.Abs(x))
 		}
+		require.LessOrEqual(t, golden.MaxDiff(got[i], w), math.Max(tol*size, floor), "%s: gradient %d of size %v", msg, i, size)
 	}
-	for i := range want {
-		require.LessOrEqual(t, golden.MaxDiff(got[i], want[i]), tol*size, "%s: gradient %d", msg, i)
+}
+
+// larger is the case with sequences that are times as long: the last dimension
+// but the channels of the first input grows, and with it those inputs that have
+// the same dimensions up to there.
+func (c opCase) larger(times int) opCase {
+	tokens := func(a arg) tensor.Shape {
+		if a.isFloat() {
+			return a.shape[:len(a.shape)-1]
+		}
+		return a.shape
 	}
+	first := tokens(c.in[0])
+	if first.TotalSize() == 1 {
+		return c // one token: its shape is that of other inputs too
+	}
+	c.in = slices.Clone(c.in)
+	for i, a := range c.in {
+		switch {
+		case a.byPos:
+			c.in[i].shape = tensor.Shape{times * a.shape[0], a.shape[1]}
+		case !a.clock && slices.Equal(tokens(a), first):
+			c.in[i].shape = a.shape.Clone()
+			c.in[i].shape[len(first)-1] *= times
+		}
+	}
+	return c
 }

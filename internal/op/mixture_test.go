@@ -64,7 +64,7 @@ func TestMixtureIsTheSumOfItsExperts(t *testing.T) {
 				want[i] += gates[i/5*experts+e] * y
 			}
 		}
-		requireClose(t, [][]float64{want}, [][]float64{float64s(t, sparse.y.Value())}, 1e-14, "result")
+		requireClose(t, [][]float64{want}, [][]float64{float64s(t, sparse.y.Value())}, 1e-14, 0, "result")
 	}
 }
 

@@ -66,6 +66,30 @@ func testAdamWEachLength(t *testing.T) {
 	testAdamW[float64](t, 1000, true, 1e-14)
 }
 
+// TestAdamWErrorBound checks what AdamW states of float32, step by step.
+func TestAdamWErrorBound(t *testing.T) { eachImpl(t, testAdamWErrorBound) }
+
+func testAdamWErrorBound(t *testing.T) {
+	const n, unit = 5000, 1.0 / (1 << 24)
+	w, m, v := randn[float32](n, 1, 1), make([]float32, n), make([]float32, n)
+	for step := 1; step <= 30; step++ {
+		g, p := randn[float32](n, math.Exp(float64(step%7-3)), uint64(step)), adamWStep(float64(step))
+		w64, m64, v64 := widen(w), widen(m), widen(v)
+		before, size := widen(w), make([]float64, n)
+		for i := range size {
+			size[i] = p.Beta1*math.Abs(m64[i]) + (1-p.Beta1)*math.Abs(p.GradScale*float64(g[i]))
+		}
+		AdamW(w, g, m, v, nil, p)
+		adamWRef(w64, widen(g), m64, v64, nil, p)
+		for i := range w {
+			update := p.StepSize * size[i] / (math.Sqrt(v64[i])*p.InvSqrtBC2 + p.Eps)
+			require.LessOrEqual(t, math.Abs(float64(m[i])-m64[i]), 6*size[i]*unit, "m[%d] in step %d", i, step)
+			require.LessOrEqual(t, math.Abs(float64(v[i])-v64[i]), 8*v64[i]*unit, "v[%d] in step %d", i, step)
+			require.LessOrEqual(t, math.Abs(float64(w[i])-w64[i]), (4*math.Abs(p.Decay*before[i])+20*update)*unit, "w[%d] in step %d", i, step)
+		}
+	}
+}
+
 func TestAdamWPropagatesNaN(t *testing.T) { eachImpl(t, testAdamWPropagatesNaN) }
 
 func testAdamWPropagatesNaN(t *testing.T) {

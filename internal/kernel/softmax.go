@@ -3,7 +3,8 @@ package kernel
 import "math"
 
 // Softmax sets each row of y (rows, cols) to e^x / sum(e^x). y may be x.
-// A row of only -Inf gives NaN, as it has no distribution.
+// A row of only -Inf gives NaN, as it has no distribution. For float32 the
+// error of y is at most (16 + max(x) - x) y 2^-24.
 func Softmax[T Float](y, x []T, rows, cols int) {
 	checkLen("Softmax", rows*cols, y, x)
 	l := loopsOf[T]()

@@ -94,7 +94,7 @@ func llamaModel(sizes, section, code string) []cite {
 		{"attention_soft_cap windows pad_token experts top_k router router_loss_coef embedding_scale logit_scale logit_soft_cap", Published,
 			code + " has none of these"},
 		{"z_loss embedding_dropout attention_dropout residual_dropout", Default, "none: the paper mentions none"},
-		{"init.std init.fan_in init.embedding_std init.position_std init.scale_residual", Default, "unpublished; GPT-2's, as karpathy/llama2.c@350e04f takes it"},
+		{"init.std init.fan_in init.embedding_std init.position_std init.scale_residual", Default, "unpublished; GPT-2's (karpathy/llama2.c@350e04f takes it too, but makes w3 small in the place of w2, the last matrix of its branch)"},
 	}, everywhere...)
 }
 

@@ -32,6 +32,7 @@ func Mixtral() System {
 		{Name: "8x22B", Printed: "141B", Params: 140620634112, Config: large, Recipe: like33B, Claimed: claimed(like33B, s.Claim), exceptions: []cite{
 			{"layers channels heads kv_heads head_size hidden vocab context experts top_k", Published,
 				"the release of April 2024: params.json" + fromMemory + ", the announcement's 141B, of which 39B are active"},
+			{"rope_theta", Published, "the release of April 2024: params.json (from memory)"},
 		}},
 	}
 	s.tiny = mistralTiny(small)

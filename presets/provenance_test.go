@@ -152,6 +152,7 @@ func TestFacts(t *testing.T) {
 		{"gpt3", "175B", AsPublished, "recipe.lr", "6e-05", Published, "from memory"},
 		{"gpt3", "175B", AsPublished, "recipe.batch_tokens", "3200000", Published, "32k tokens"},
 		{"mixtral", "8x22B", AsPublished, "model.layers", "56", Published, "from memory"},
+		{"mixtral", "8x22B", AsPublished, "model.rope_theta", "1e+06", Published, "from memory"},
 		{"mixtral", "8x7B", AsPublished, "model.norm_eps", "1e-05", Published, "e3a64e4 moe_one_file_ref.py"},
 		{"mixtral", "8x7B", AsPublished, "model.logit_scale", "1", Published, "e3a64e4 moe_one_file_ref.py"},
 		{"mistral", "7B", AsPublished, "model.norm_eps", "1e-05", Published, "c18d5b9 one_file_ref.py"},

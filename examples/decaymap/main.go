@@ -48,10 +48,10 @@ type method struct {
 }
 
 var methods = []method{
-	{"AdamW", powers(1e-5, 4, 8), func(gs *groups.Groups, lr, lambda float64, s solvers.Curve) (gorgonia.Solver, error) {
+	{"AdamW", powers(2e-4, 2.5, 8), func(gs *groups.Groups, lr, lambda float64, s solvers.Curve) (gorgonia.Solver, error) {
 		return solvers.NewAdamW(gs, solvers.WithLR(lr), solvers.WithSchedule(s), solvers.WithWeightDecay(lambda), solvers.WithMode(solvers.Independent))
 	}},
-	{"Adam + L2", powers(1e-7, 10, 8), newAdamL2},
+	{"Adam + L2", powers(1e-6, 5, 8), newAdamL2},
 }
 
 // powers are n numbers, each factor times the one before.
@@ -86,7 +86,7 @@ func main() {
 }
 
 func chart(steps int, out string) error {
-	lrs := powers(5e-4, 2, 8)
+	lrs := powers(4e-3, 1.5, 8)
 	start := time.Now()
 	var maps []*grid
 	for _, m := range methods {
@@ -242,7 +242,7 @@ func drawMaps(maps []*grid, out string) error {
 			low = min(low, l)
 		}
 	}
-	high = low + 0.6
+	high = low + 0.5
 	row := make([]*plot.Plot, len(maps))
 	for i, g := range maps {
 		g.low, g.high = low, high

@@ -53,6 +53,18 @@ func (g gemmShape) String() string {
 
 func (g gemmShape) flops() float64 { return 2 * float64(g.M) * float64(g.N) * float64(g.K) }
 
+// strides are the row lengths of A and B as they lie in memory.
+func (g gemmShape) strides() (lda, ldb int) {
+	lda, ldb = g.K, g.N
+	if g.TransA {
+		lda = g.M
+	}
+	if g.TransB {
+		ldb = g.K
+	}
+	return lda, ldb
+}
+
 func shapeNames(shapes []gemmShape) []string {
 	var names []string
 	for _, g := range shapes {
@@ -106,14 +118,8 @@ func measureGemm(ctx context.Context, s settings, g gemmShape) ([]row, error) {
 }
 
 func gemmContender(g gemmShape) contender {
-	a, b, c := ramp(g.M*g.K), ramp(g.K*g.N), make([]float32, g.M*g.N)
-	lda, ldb := g.K, g.N
-	if g.TransA {
-		lda = g.M
-	}
-	if g.TransB {
-		ldb = g.K
-	}
+	a, b, c := ramp[float32](g.M*g.K), ramp[float32](g.K*g.N), make([]float32, g.M*g.N)
+	lda, ldb := g.strides()
 	return local{label: "gemm", step: func() error {
 		kernel.Gemm(g.TransA, g.TransB, g.M, g.N, g.K, 1, a, lda, b, ldb, 0, c, g.N)
 		return nil

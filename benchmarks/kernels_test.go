@@ -57,6 +57,35 @@ func TestOptimizersMoveTheWeights(t *testing.T) {
 	}
 }
 
+func TestBLASSuite(t *testing.T) {
+	for _, g := range []gemmShape{{false, false, 5, 7, 3}, {false, true, 5, 7, 3}, {true, false, 5, 7, 3}} {
+		var log bytes.Buffer
+		rows, err := measureBLAS(context.Background(), quick(&log), g)
+		require.NoError(t, err)
+		found := values(t, rows, g.String())
+		require.Len(t, found, 8)
+		for _, name := range []string{"gemm_blas", "gemm_gonum", "gemm_f64", "gemm_f64_gonum", "gemm_portable"} {
+			require.Positive(t, found[name], name)
+		}
+		for _, name := range []string{"gemm_blas", "gemm_f64", "gemm_portable"} {
+			require.Positive(t, found[name+"_speedup_over_gonum"], name)
+		}
+		s := quick(&log)
+		s.profiled = true
+		rows, err = measureBLAS(context.Background(), s, g)
+		require.NoError(t, err)
+		require.NotContains(t, values(t, rows, g.String()), "gemm_portable")
+		require.Contains(t, log.String(), "no portable product")
+	}
+}
+
+func TestPortableChildHasNoAssembly(t *testing.T) {
+	p, err := spawn(context.Background(), job{Subject: portableGemm, Gemm: &blasShapes[0]}, kernel.CPUVariable+"=portable")
+	require.NoError(t, err)
+	defer p.close()
+	require.Equal(t, "portable", p.info)
+}
+
 func TestGemmSuite(t *testing.T) {
 	for _, g := range gemmShapes {
 		require.Contains(t, gemmSuite.benchmarks[0].cases, g.String())

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"github.com/gorget/gorget/internal/kernel"
 	"github.com/gorget/gorget/internal/machine"
 )
 
@@ -25,7 +26,7 @@ func peakRates(results []series) []float64 {
 // copyContenders copy 2n floats: they touch as much memory as the w, g, m and v
 // of n parameters take.
 func copyContenders(n int) []contender {
-	src, dst := ramp(2*n), ramp(2*n) // written to: pages never touched are all one page of zeros
+	src, dst := ramp[float32](2*n), ramp[float32](2*n) // written to: pages never touched are all one page of zeros
 	contenders := []contender{local{label: "memmove", step: func() error { machine.Copy(dst, src); return nil }}}
 	if machine.StreamCopy(dst, src) {
 		contenders = append(contenders, local{label: "stream", step: func() error { machine.StreamCopy(dst, src); return nil }})
@@ -46,10 +47,10 @@ func copyRates(results []series, n int) []float64 {
 }
 
 // ramp is n numbers between 0.5 and 1.5.
-func ramp(n int) []float32 {
-	xs := make([]float32, n)
+func ramp[T kernel.Float](n int) []T {
+	xs := make([]T, n)
 	for i := range xs {
-		xs[i] = 0.5 + float32(i*37%101)/101
+		xs[i] = 0.5 + T(i*37%101)/101
 	}
 	return xs
 }

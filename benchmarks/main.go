@@ -70,7 +70,7 @@ func command(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	case *asJSON && *markdown:
 		return wrong(errors.New("-json and -markdown, want one of them"))
 	}
-	all := []*suite{optimizerSuite, gemmSuite, trainSuite, rooflineSuite, scalingSuite}
+	all := []*suite{optimizerSuite, gemmSuite, blasSuite, trainSuite, rooflineSuite, scalingSuite}
 	tasks, err := choose(all, *only, *long)
 	if err != nil {
 		return wrong(err)

@@ -12,6 +12,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/gorget/gorget/internal/kernel"
 )
 
 // process is a contender in a process of its own, so that its peak memory is
@@ -106,8 +108,9 @@ func (t *tail) lastLine() string {
 // again, what it is to run.
 const childVariable = "GORGET_BENCHMARK_CHILD"
 
-// spawn starts this program again to run the job.
-func spawn(ctx context.Context, j job) (*process, error) {
+// spawn starts this program again to run the job, with further variables in its
+// environment.
+func spawn(ctx context.Context, j job, environment ...string) (*process, error) {
 	executable, err := os.Executable()
 	if err != nil {
 		return nil, err
@@ -117,12 +120,20 @@ func spawn(ctx context.Context, j job) (*process, error) {
 		return nil, err
 	}
 	cmd := exec.CommandContext(ctx, executable)
-	cmd.Env = append(os.Environ(), childVariable+"="+string(text))
+	cmd.Env = append(append(os.Environ(), childVariable+"="+string(text)), environment...)
 	p, err := start(j.Subject, cmd)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", j.Subject, err)
 	}
 	return p, nil
+}
+
+// contender is what the job asks for.
+func (j job) contender() (contender, error) {
+	if j.Subject == portableGemm && j.Gemm != nil {
+		return gemmContender(*j.Gemm), nil
+	}
+	return newTrainer(j)
 }
 
 // serve is the child's side: it makes the contender of the job and runs steps
@@ -137,12 +148,12 @@ func serve(text string, in io.Reader, out io.Writer) int {
 	if err := json.Unmarshal([]byte(text), &j); err != nil {
 		return fail(err)
 	}
-	subject, err := newTrainer(j)
+	subject, err := j.contender()
 	if err != nil {
 		return fail(err)
 	}
 	defer subject.close()
-	answer.Encode(report{})
+	answer.Encode(report{Info: kernel.InstructionSet()})
 	lines := bufio.NewScanner(in)
 	for lines.Scan() {
 		steps, err := strconv.Atoi(lines.Text())

@@ -105,7 +105,7 @@ func trainAll(ctx context.Context, s settings, cases []gptCase) ([]series, error
 	var contenders []contender
 	defer func() { closeAll(contenders) }()
 	for _, g := range cases {
-		c, err := newContender(ctx, s, job{oursAdamW, g})
+		c, err := newContender(ctx, s, job{Subject: oursAdamW, Case: g})
 		if err != nil {
 			return nil, err
 		}

@@ -68,7 +68,7 @@ func measureHeat(ctx context.Context, s settings, wanted []string, g gptCase, se
 	var contenders []contender
 	defer func() { closeAll(contenders) }()
 	for _, subject := range wanted {
-		c, err := newContender(ctx, s, job{subject, g})
+		c, err := newContender(ctx, s, job{Subject: subject, Case: g})
 		if err != nil {
 			return nil, err
 		}

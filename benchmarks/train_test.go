@@ -148,7 +148,7 @@ func TestDeadProcessIsAnError(t *testing.T) {
 func BenchmarkTrainStep(b *testing.B) {
 	for _, g := range trainCases[:2] {
 		b.Run(g.Name, func(b *testing.B) {
-			t, err := newTrainer(job{oursAdamW, g})
+			t, err := newTrainer(job{Subject: oursAdamW, Case: g})
 			require.NoError(b, err)
 			defer t.close()
 			_, err = t.run(1)

@@ -39,8 +39,9 @@ func (g gptCase) tokens() float64 { return float64(g.B * g.T) }
 
 // job is what a child process is asked to run.
 type job struct {
-	Subject string // a benchmark of the training suite
-	Case    gptCase
+	Subject string     // a benchmark of the training suite, or portableGemm
+	Case    gptCase    // what a training step runs on
+	Gemm    *gemmShape `json:",omitempty"` // what portableGemm computes
 }
 
 // The benchmarks of a training step.

@@ -92,24 +92,24 @@ func TestEmptySum(t *testing.T) {
 	assert.Equal(t, []float32{0.5, 1, 1.5, 2}, c)
 }
 
-// TestPlainGraph trains one step of a two-layer network of stock nodes twice,
-// with Gonum's BLAS and with ours: loss and gradients agree to rounding.
-func TestPlainGraph(t *testing.T) {
-	defer gorgonia.Use(gorgonia.WhichBLAS())
-	run := func() []float32 {
-		g := gorgonia.NewGraph()
-		r := rand.New(rand.NewPCG(5, 6))
-		matrix := func(name string, rows, cols int) *gorgonia.Node {
-			value := tensor.New(tensor.WithShape(rows, cols), tensor.WithBacking(random[float32](r, rows*cols)))
-			return gorgonia.NewMatrix(g, tensor.Float32, gorgonia.WithName(name), gorgonia.WithShape(rows, cols), gorgonia.WithValue(value))
-		}
-		x, w1, w2 := matrix("x", 24, 40), matrix("w1", 40, 56), matrix("w2", 56, 8)
-		hidden := gorgonia.Must(gorgonia.Tanh(gorgonia.Must(gorgonia.Mul(x, w1))))
-		loss := gorgonia.Must(gorgonia.Mean(gorgonia.Must(gorgonia.Square(gorgonia.Must(gorgonia.Mul(hidden, w2))))))
-		grads, err := gorgonia.Grad(loss, w1, w2)
-		require.NoError(t, err)
-		vm := gorgonia.NewTapeMachine(g)
-		defer vm.Close()
+// plainGraph is a two-layer network of stock nodes: x (rows,in), hidden
+// (rows,width), output (rows,out). run computes loss and gradients.
+func plainGraph(t testing.TB, rows, in, width, out int) (run func() []float32) {
+	g := gorgonia.NewGraph()
+	r := rand.New(rand.NewPCG(5, 6))
+	matrix := func(name string, rows, cols int) *gorgonia.Node {
+		value := tensor.New(tensor.WithShape(rows, cols), tensor.WithBacking(random[float32](r, rows*cols)))
+		return gorgonia.NewMatrix(g, tensor.Float32, gorgonia.WithName(name), gorgonia.WithShape(rows, cols), gorgonia.WithValue(value))
+	}
+	x, w1, w2 := matrix("x", rows, in), matrix("w1", in, width), matrix("w2", width, out)
+	hidden := gorgonia.Must(gorgonia.Tanh(gorgonia.Must(gorgonia.Mul(x, w1))))
+	loss := gorgonia.Must(gorgonia.Mean(gorgonia.Must(gorgonia.Square(gorgonia.Must(gorgonia.Mul(hidden, w2))))))
+	grads, err := gorgonia.Grad(loss, w1, w2)
+	require.NoError(t, err)
+	vm := gorgonia.NewTapeMachine(g)
+	t.Cleanup(func() { vm.Close() })
+	return func() []float32 {
+		vm.Reset()
 		require.NoError(t, vm.RunAll())
 		result := []float32{loss.Value().Data().(float32)}
 		for _, grad := range grads {
@@ -117,8 +117,32 @@ func TestPlainGraph(t *testing.T) {
 		}
 		return result
 	}
+}
+
+// TestPlainGraph runs one step twice, with Gonum's BLAS and with ours: loss and
+// gradients agree to rounding.
+func TestPlainGraph(t *testing.T) {
+	defer gorgonia.Use(gorgonia.WhichBLAS())
 	gorgonia.Use(gonum.Implementation{})
-	want := run()
+	want := plainGraph(t, 24, 40, 56, 8)()
 	gorgonia.Use(Implementation{})
-	assert.InDeltaSlice(t, want, run(), 1e-6)
+	assert.InDeltaSlice(t, want, plainGraph(t, 24, 40, 56, 8)(), 1e-6)
+}
+
+// BenchmarkPlainGraph shows what gorgonia.Use(blas.Implementation{}) gains.
+func BenchmarkPlainGraph(b *testing.B) {
+	defer gorgonia.Use(gorgonia.WhichBLAS())
+	for _, c := range []struct {
+		name string
+		blas gorgonia.BLAS
+	}{{"gonum", gonum.Implementation{}}, {"gorget", Implementation{}}} {
+		b.Run(c.name, func(b *testing.B) {
+			gorgonia.Use(c.blas)
+			run := plainGraph(b, 256, 512, 1024, 256)
+			run()
+			for b.Loop() {
+				run()
+			}
+		})
+	}
 }

@@ -1,12 +1,9 @@
 package graph_test
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"math"
-	"os/exec"
-	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -239,32 +236,6 @@ func TestFrozenParameterStays(t *testing.T) {
 	end := weights(t, r.ps)
 	require.NotEqual(t, start[:2], end[:2])
 	require.Equal(t, start[2], end[2])
-}
-
-func TestDOT(t *testing.T) {
-	draw := func() []byte {
-		r := newRegression(t, newParams(t), 2)
-		_, err := graph.Compile(r.cost, r.ps)
-		require.NoError(t, err)
-		var b bytes.Buffer
-		require.NoError(t, graph.WriteDOT(&b, r.cost, r.ps, func(p *graph.Param) string {
-			return map[graph.Role]string{graph.Weight: "decay", graph.Bias: "no_decay"}[p.Role()]
-		}))
-		return b.Bytes()
-	}
-	out := draw()
-	require.Equal(t, string(out), string(draw()), "two runs write the same bytes")
-	for _, want := range []string{"cluster_legend", "decay", "no_decay", `w\n(2, 1) weight`, "backward", "gradients of 2 parameters"} {
-		require.Contains(t, string(out), want)
-	}
-	require.Equal(t, 1, strings.Count(string(out), "backward"))
-	if path, err := exec.LookPath("dot"); err == nil { // where Graphviz is installed, it must accept the drawing
-		cmd := exec.Command(path, "-Tsvg")
-		cmd.Stdin = bytes.NewReader(out)
-		svg, err := cmd.Output()
-		require.NoError(t, err)
-		require.Contains(t, string(svg), "no_decay")
-	}
 }
 
 func ExampleCompile() {

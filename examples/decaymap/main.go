@@ -49,7 +49,7 @@ type method struct {
 
 var methods = []method{
 	{"AdamW", powers(2e-4, 2.5, 8), func(gs *groups.Groups, lr, lambda float64, s solvers.Curve) (gorgonia.Solver, error) {
-		return solvers.NewAdamW(gs, solvers.WithLR(lr), solvers.WithSchedule(s), solvers.WithWeightDecay(lambda), solvers.WithMode(solvers.Independent))
+		return solvers.NewAdamW(gs, solvers.WithLR(lr), solvers.WithSchedule(s), solvers.WithWeightDecay(lambda), solvers.WithMode(solvers.Independent), solvers.WithClipGlobalNorm(1))
 	}},
 	{"Adam + L2", powers(1e-6, 5, 8), newAdamL2},
 }
@@ -73,7 +73,7 @@ func newAdamL2(gs *groups.Groups, lr, lambda float64, schedule solvers.Curve) (g
 		return gorgonia.NewAdamSolver(), nil
 	}, solvers.WithBeforeStep(func(step int, _ *groups.Group, s gorgonia.Solver) {
 		gorgonia.WithLearnRate(lr * schedule.At(step))(s)
-	}))
+	}), solvers.WithClipGlobalNorm(1))
 }
 
 func main() {

@@ -40,19 +40,25 @@ type savedTokenizer struct {
 // SaveTokenizer writes tok as JSON, to lie beside the model that was trained
 // with it. The file appears whole or not at all.
 func SaveTokenizer(path string, tok Tokenizer) error {
+	buf, err := MarshalTokenizer(tok)
+	if err != nil {
+		return err
+	}
+	return errors.Wrap(atomicfile.Write(path, buf), "dataset")
+}
+
+// MarshalTokenizer is the content of the file that SaveTokenizer writes.
+func MarshalTokenizer(tok Tokenizer) ([]byte, error) {
 	s := savedTokenizer{Kind: tok.Kind()}
 	if m, ok := tok.(json.Marshaler); ok {
 		data, err := m.MarshalJSON()
 		if err != nil {
-			return errors.Wrapf(err, "dataset: tokenizer %s", tok.Kind())
+			return nil, errors.Wrapf(err, "dataset: tokenizer %s", tok.Kind())
 		}
 		s.Data = data
 	}
 	buf, err := json.Marshal(s)
-	if err != nil {
-		return errors.Wrapf(err, "dataset: tokenizer %s", tok.Kind())
-	}
-	return errors.Wrap(atomicfile.Write(path, append(buf, '\n')), "dataset")
+	return append(buf, '\n'), errors.Wrapf(err, "dataset: tokenizer %s", tok.Kind())
 }
 
 // LoadTokenizer reads what SaveTokenizer wrote. The kinds "char" and "pieces"

@@ -104,13 +104,27 @@ func (n *norms) Step(s train.Step) error {
 }
 
 // runCompare trains the same model from the same start on the same batches
-// with each contender.
+// with each contender. A Ctrl-C ends it with what was reached.
 func runCompare(ctx context.Context, o *options, out string, s streams) error {
+	for f, asked := range map[string]bool{"keep": true, "save-every": o.Loop.SaveEvery > 0, "sample": o.Sample > 0, "inspect-every": o.Loop.InspectEvery > 0} {
+		if asked && o.given[f] {
+			return usagef("-%s does not go with -compare, which keeps no checkpoints, writes no sample and does not look into steps", f)
+		}
+	}
+	switch {
+	case o.Model != "":
+		return usagef("-compare trains new models, it does not go with -model")
+	case o.Exp.Recipe.Optimizer != presets.AdamW:
+		return usagef("-compare is about AdamW, and %s was trained by %s; there is -recipe claimed", o.Preset, o.Exp.Recipe.Optimizer)
+	}
 	t, err := loadText(o)
 	if err != nil {
 		return err
 	}
 	defer t.close()
+	if out, err = newFolder(out); err != nil {
+		return err
+	}
 	talk := s.talk(o)
 	describeText(talk, t)
 	if !o.Exp.Config.Bias && o.Preset == "" {
@@ -118,10 +132,10 @@ func runCompare(ctx context.Context, o *options, out string, s streams) error {
 		fmt.Fprintln(talk, "         (biases are on: the comparison shows what decay does to them)")
 	}
 	o.Loop.InspectEvery = 0 // stock Adam cannot be looked into
-	all := make([]series, 0, len(contenders))
-	followed := make([]*norms, 0, len(contenders))
+	var all []series
+	var followed []*norms
 	for i, c := range contenders {
-		run, follow, sum, err := compete(ctx, o, t, c, i == 0, out, s, talk)
+		run, follow, sum, err := compete(ctx, o, t, c, i, out, s)
 		if err != nil {
 			return err
 		}
@@ -133,48 +147,70 @@ func runCompare(ctx context.Context, o *options, out string, s streams) error {
 			}
 		}
 		if sum.Stopped == train.Interrupted {
-			return errInterrupted
+			break
 		}
 	}
-	if err := drawLoss(filepath.Join(out, "loss.png"), all); err != nil {
+	files, err := drawComparison(out, o.Figures, all, followed)
+	if err != nil {
 		return err
 	}
-	files := []string{"loss.png"}
-	for _, class := range []graph.Class{graph.ClassNorm, graph.ClassBias, graph.ClassMatrix, graph.ClassEmbedding} {
+	tellNorms(talk, followed)
+	fmt.Fprintf(talk, "\nresults in %s: %s metrics-*.jsonl groups.md graph.dot run.json\n", out, strings.Join(files, " "))
+	if o.json {
+		if err := writeJSON(s.out, map[string]any{"out": out, "figures": files}, ""); err != nil {
+			return err
+		}
+	}
+	if ctx.Err() != nil {
+		return errInterrupted
+	}
+	return nil
+}
+
+// classes are those whose norms the comparison follows.
+var classes = []graph.Class{graph.ClassNorm, graph.ClassBias, graph.ClassMatrix, graph.ClassEmbedding}
+
+// drawComparison draws the losses, and the norms of each class that the model
+// has, and returns the names of the files.
+func drawComparison(out, format string, all []series, followed []*norms) ([]string, error) {
+	files := []string{"loss." + format}
+	if err := drawLoss(filepath.Join(out, files[0]), all); err != nil {
+		return nil, err
+	}
+	for _, class := range classes {
 		p := newPlot(fmt.Sprintf("norm of all parameters of class %v", class), "step", "L2 norm")
 		drawn := false
 		for i, f := range followed {
 			if line := f.series[class]; len(line) > 0 {
 				drawn = true
 				if err := addRun(p, contenders[i].name, "", line, nil, runColors[i]); err != nil {
-					return err
+					return nil, err
 				}
 			}
 		}
 		if !drawn {
 			continue
 		}
-		name := fmt.Sprintf("norm-%v.png", class)
+		name := fmt.Sprintf("norm-%v.%s", class, format)
 		if err := save(p, filepath.Join(out, name)); err != nil {
-			return err
+			return nil, err
 		}
 		files = append(files, name)
 	}
-	tellNorms(talk, followed)
-	fmt.Fprintf(talk, "\nresults in %s: %s metrics-*.jsonl\n", out, strings.Join(files, " "))
-	return nil
+	return files, nil
 }
 
-// compete trains one contender.
-func compete(ctx context.Context, o *options, t *text, c contender, first bool, out string, s streams, talk io.Writer) (*curves, *norms, train.Summary, error) {
+// compete trains contender number i. Before the first, all that is known is
+// written.
+func compete(ctx context.Context, o *options, t *text, c contender, i int, out string, s streams) (*curves, *norms, train.Summary, error) {
 	fail := func(err error) (*curves, *norms, train.Summary, error) { return nil, nil, train.Summary{}, err }
 	m, err := newModel(o, t)
 	if err != nil {
 		return fail(err)
 	}
 	defer m.close()
-	if first {
-		if err := describeModel(talk, m); err != nil {
+	if i == 0 {
+		if err := describeComparison(out, o, m, s.talk(o)); err != nil {
 			return fail(err)
 		}
 	}
@@ -196,12 +232,32 @@ func compete(ctx context.Context, o *options, t *text, c contender, first bool, 
 	return curve, follow, sum, err
 }
 
+// describeComparison tells of the model and of the groups that the last
+// contender has.
+func describeComparison(out string, o *options, m *model, talk io.Writer) error {
+	if err := describeModel(talk, m); err != nil {
+		return err
+	}
+	gs, err := o.Exp.Recipe.Groups(m.params)
+	if err != nil {
+		return err
+	}
+	solver, err := o.Exp.Recipe.Solver(gs)
+	if err != nil {
+		return err
+	}
+	if err := reportGroups(talk, solver, o); err != nil {
+		return err
+	}
+	return describeRun(out, o, m, solver)
+}
+
 // tellNorms prints the norms at the end.
 func tellNorms(w io.Writer, followed []*norms) {
 	fmt.Fprintf(w, "\n%-17s %12s %12s %12s %12s\n", "norm at the end", graph.ClassNorm, graph.ClassBias, graph.ClassMatrix, graph.ClassEmbedding)
 	for i, f := range followed {
 		fmt.Fprintf(w, "%-17s", contenders[i].name)
-		for _, class := range []graph.Class{graph.ClassNorm, graph.ClassBias, graph.ClassMatrix, graph.ClassEmbedding} {
+		for _, class := range classes {
 			if line := f.series[class]; len(line) > 0 {
 				fmt.Fprintf(w, " %12.4f", line[len(line)-1].Y)
 			} else {

@@ -7,6 +7,7 @@ import (
 	"image/png"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -112,7 +113,8 @@ func TestTrainInJSON(t *testing.T) {
 func TestCompareTrainsThreeTimes(t *testing.T) {
 	_, flags := tiny(t)
 	out := t.TempDir()
-	code, stdout, stderr := demo(t, append(flags, "-compare", "-out", out)...)
+	flags = slices.Delete(flags, len(flags)-4, len(flags)) // it looks into nothing and writes no sample
+	code, stdout, stderr := demo(t, append(flags, "-compare", "-figures", "svg", "-out", out)...)
 	require.Zero(t, code, stderr)
 	for _, want := range []string{"stock Adam + L2", "AdamW, all decay", "AdamW, groups", "norm at the end"} {
 		require.Contains(t, stdout, want)
@@ -123,7 +125,7 @@ func TestCompareTrainsThreeTimes(t *testing.T) {
 	}
 	require.Equal(t, first[0], first[1], "the same start and the same batch")
 	require.Equal(t, first[0], first[2])
-	for _, name := range []string{"loss.png", "norm-norm.png", "norm-bias.png", "norm-matrix.png"} {
+	for _, name := range []string{"loss.svg", "norm-norm.svg", "norm-bias.svg", "norm-matrix.svg", "groups.md", "graph.dot", "run.json"} {
 		require.FileExists(t, filepath.Join(out, name))
 	}
 }
@@ -196,11 +198,19 @@ func TestFineTuneACheckpoint(t *testing.T) {
 	folders, err := filepath.Glob(filepath.Join(out, "checkpoints", "step-*12"))
 	require.NoError(t, err)
 	require.Len(t, folders, 1)
+	code, stdout, stderr := demo(t, "sample", "-model", folders[0], "-n", "5")
+	require.Zero(t, code, stderr)
+	require.NotEmpty(t, stdout)
 
 	file := flags[1]
-	tuned := t.TempDir()
-	tune := []string{"-model", folders[0], "-tokenizer", filepath.Join(out, "tokenizer.json"), "-data", file, "-steps", "3", "-sample", "0", "-out", tuned}
-	code, stdout, stderr := demo(t, append([]string{"train"}, tune...)...)
+	tuned, bare := t.TempDir(), t.TempDir() // bare: as other programs leave it
+	for _, name := range []string{"config.json", "model.safetensors"} {
+		b, err := os.ReadFile(filepath.Join(folders[0], name))
+		require.NoError(t, err)
+		require.NoError(t, os.WriteFile(filepath.Join(bare, name), b, 0o644))
+	}
+	tune := []string{"-model", folders[0], "-data", file, "-steps", "3", "-sample", "0", "-out", tuned}
+	code, stdout, stderr = demo(t, append([]string{"train"}, tune...)...)
 	require.Zero(t, code, stderr)
 	require.Contains(t, stdout, "1 layers, 16 channels")
 	rows, first := rowsOf(t, filepath.Join(tuned, "metrics.jsonl")), rowsOf(t, filepath.Join(out, "metrics.jsonl"))
@@ -210,7 +220,7 @@ func TestFineTuneACheckpoint(t *testing.T) {
 	code, _, stderr = demo(t, append(append([]string{"verify-resume"}, tune[:len(tune)-2]...), "-stop", "1")...)
 	require.Zero(t, code, stderr)
 	for want, args := range map[string][]string{
-		"no tokenizer": {"-model", folders[0], "-data", file},
+		"no tokenizer": {"-model", bare, "-data", file},
 		"want [32":     {"-model", folders[0], "-tokenizer", filepath.Join(out, "tokenizer.json"), "-data", file, "-channels", "32"},
 		"config.json":  {"-model", t.TempDir()},
 		"exclude":      {"-model", folders[0], "-preset", "palm"},
@@ -271,6 +281,12 @@ func TestWrongCommandLines(t *testing.T) {
 		{exitUsage, "NaN", []string{"-data", file, "-lr", "NaN", "-out", t.TempDir()}},
 		{exitFailure, "run.json", []string{"resume", "-run", t.TempDir()}},
 		{exitUsage, "-run is missing", []string{"resume"}},
+		{exitUsage, "exclude", []string{"-config", "run.json", "-model", "."}},
+		{exitUsage, "-tokenizer model", []string{"-data", file, "-tokenizer", "model"}},
+		{exitUsage, "-keep does not go with -compare", []string{"-compare", "-keep", "3"}},
+		{exitUsage, "exclude", []string{"verify-resume", "-run", ".", "-preset", "palm"}},
+		{exitUsage, "-best", []string{"sample", "-model", ".", "-best"}},
+		{exitUsage, "-tokenizer", []string{"prepare", "-out", "x", "-tokenizer", "words", file}},
 		{exitUsage, "-out is missing", []string{"prepare", file}},
 		{exitUsage, "no text file", []string{"prepare", "-out", t.TempDir()}},
 	} {
@@ -278,9 +294,20 @@ func TestWrongCommandLines(t *testing.T) {
 		require.Equal(t, c.code, code, "%v: %s", c.args, stderr)
 		require.Contains(t, stderr, c.want, "%v", c.args)
 	}
-	for _, verb := range []string{"train", "resume", "prepare", "verify-resume"} {
+	for verb, want := range map[string]string{"train": "-out", "resume": "-prefer", "prepare": "-out", "verify-resume": "-stop"} {
 		code, _, stderr := demo(t, verb, "-h")
 		require.Zero(t, code, verb)
-		require.Contains(t, stderr, "-out", verb)
+		require.Contains(t, stderr, want, verb)
+	}
+	_, _, stderr := demo(t, "resume", "-h")
+	for _, flag := range []string{"-config", "-preset", "-model", "-out", "-compare"} {
+		require.NotContains(t, stderr, "  "+flag+" ", "a run that goes on has its own")
+	}
+	for _, flag := range []string{"-h", "--help", "help"} {
+		code, stdout, _ := demo(t, flag)
+		require.Zero(t, code)
+		for _, c := range commands() {
+			require.Contains(t, stdout, c.about)
+		}
 	}
 }

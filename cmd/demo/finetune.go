@@ -40,18 +40,41 @@ func (j *job) loadWeights() error {
 // tokenizer makes the tokenizer of the options for a text.
 func (o *options) tokenizer(text string) (dataset.Tokenizer, error) {
 	switch {
-	case o.Tokenizer == "char":
+	case o.Tokenizer == "" || o.Tokenizer == "char":
 		return dataset.NewChars(text)
-	case o.Tokenizer == modelTokenizer && o.Model == "":
-		return nil, usagef("-tokenizer model goes with -model")
 	case o.Tokenizer == modelTokenizer:
 		tok, err := (&source{model: o.Model}).findTokenizer(o.Exp.Config)
 		if err == nil && tok == nil {
-			err = errors.Errorf("no tokenizer lies in %s, name one with -tokenizer", o.Model)
+			err = errors.Wrapf(errNoTokenizer, "no tokenizer lies in %s, name one with -tokenizer", o.Model)
 		}
 		return tok, err
-	case o.Tokenizer == bpe.Kind:
-		return bpe.New()
 	}
 	return (&source{tokenizer: o.Tokenizer}).findTokenizer(o.Exp.Config)
+}
+
+var errNoTokenizer = errors.New("it is needed for text")
+
+// tokenizerKnown reports whether name can be a tokenizer: a kind or a file.
+func tokenizerKnown(name string) bool {
+	return name == "" || name == "char" || name == bpe.Kind || exists(name)
+}
+
+// checkTokenizer refuses the tokenizer of a prepared folder if the options name
+// another one.
+func (o *options) checkTokenizer(tok dataset.Tokenizer) error {
+	if o.Tokenizer == "" || o.Tokenizer == tok.Kind() {
+		return nil
+	}
+	refused := errors.Errorf("%s was prepared with the tokenizer %s of %d tokens, which is not -tokenizer %s", o.Data, tok.Kind(), tok.Vocab(), o.Tokenizer)
+	if o.Tokenizer == "char" {
+		return refused
+	}
+	want, err := o.tokenizer("")
+	if errors.Is(err, errNoTokenizer) {
+		return nil
+	}
+	if err == nil && (want.Kind() != tok.Kind() || want.Vocab() != tok.Vocab()) {
+		err = refused
+	}
+	return err
 }

@@ -1,11 +1,9 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"io"
-	"os"
 	"path/filepath"
 
 	"github.com/pkg/errors"
@@ -15,6 +13,7 @@ import (
 	"github.com/gorget/gorget/checkpoint/hf"
 	"github.com/gorget/gorget/dataset"
 	"github.com/gorget/gorget/graph"
+	"github.com/gorget/gorget/internal/atomicfile"
 	"github.com/gorget/gorget/presets"
 	"github.com/gorget/gorget/train"
 )
@@ -28,7 +27,7 @@ import (
 //	graph.dot      the forward graph
 //	metrics.jsonl  what happened; also as metrics.csv and as TensorBoard's events.out.tfevents
 //	loss.png       and rates.png, norms.png, updates.png; .svg with -figures svg
-//	checkpoints/   the last few, to go on from
+//	checkpoints/   the last few, to go on from, and the best; each a model's folder too
 type job struct {
 	o      *options
 	out    string
@@ -37,7 +36,9 @@ type job struct {
 	solver presets.Solver
 	store  *checkpoint.Store
 	corpus string // fingerprint of the training tokens
-	curves *curves
+
+	metrics *metrics
+	curves  *curves
 }
 
 // newJob reads the text and builds the model; nothing is written yet.
@@ -47,7 +48,11 @@ func newJob(o *options, out string) (*job, error) {
 	if j.text, err = loadText(o); err != nil {
 		return nil, err
 	}
-	return j, j.build()
+	if err := j.build(); err != nil {
+		j.close()
+		return nil, err
+	}
+	return j, nil
 }
 
 // build makes the model and its solver for the text that was read.
@@ -67,7 +72,12 @@ func (j *job) build() (err error) {
 }
 
 func (j *job) close() {
-	j.model.close()
+	if j.metrics != nil {
+		j.metrics.close()
+	}
+	if j.model != nil {
+		j.model.close()
+	}
 	j.text.close()
 }
 
@@ -75,35 +85,43 @@ func (j *job) path(name string) string { return filepath.Join(j.out, name) }
 
 // openStore opens the run's checkpoints.
 func (j *job) openStore() (err error) {
-	j.store, err = checkpoint.NewStore(j.path("checkpoints"), j.o.keep)
+	j.store, err = checkpoint.NewStore(j.path("checkpoints"), j.o.Keep)
 	return err
 }
 
 // describe writes what is known before training.
 func (j *job) describe() error {
-	report, err := j.solver.Report(peak(j.solver, j.o.Loop.Steps))
+	if err := describeRun(j.out, j.o, j.model, j.solver); err != nil {
+		return err
+	}
+	return dataset.SaveTokenizer(j.path("tokenizer.json"), j.text.tok)
+}
+
+// describeRun writes the options of a run, its groups, plan and graph.
+func describeRun(out string, o *options, m *model, solver presets.Solver) error {
+	report, err := solver.Report(peak(solver, o.Loop.Steps))
 	if err != nil {
 		return err
 	}
-	plan, err := j.solver.Plan(j.o.Loop.Steps)
+	plan, err := solver.Plan(o.Loop.Steps)
 	if err != nil {
 		return err
 	}
-	groupOf := func(p *graph.Param) string { return j.solver.Groups().Of(p).Name }
+	groupOf := func(p *graph.Param) string { return solver.Groups().Of(p).Name }
 	for _, f := range []struct {
 		name  string
 		write func(io.Writer) error
 	}{
-		{"run.json", func(w io.Writer) error { return writeJSON(w, j.o, "  ") }},
+		{"run.json", func(w io.Writer) error { return writeJSON(w, o, "  ") }},
 		{"groups.md", report.WriteMarkdown},
 		{"plan.csv", plan.WriteCSV},
-		{"graph.dot", func(w io.Writer) error { return graph.WriteDOT(w, j.model.loss, j.model.params, groupOf) }},
+		{"graph.dot", func(w io.Writer) error { return graph.WriteDOT(w, m.loss, m.params, groupOf) }},
 	} {
-		if err := writeFile(j.path(f.name), f.write); err != nil {
+		if err := writeFile(filepath.Join(out, f.name), f.write); err != nil {
 			return err
 		}
 	}
-	return dataset.SaveTokenizer(j.path("tokenizer.json"), j.text.tok)
+	return nil
 }
 
 // run makes the training run.
@@ -113,18 +131,25 @@ func (j *job) run(observers ...train.Observer) *train.Run {
 	return r
 }
 
-// save makes a checkpoint.
-func (j *job) save(s train.State, _ bool) error {
+// save makes a checkpoint. The metrics before it reach the disk first.
+func (j *job) save(s train.State, best bool) error {
+	if err := j.metrics.sync(); err != nil {
+		return err
+	}
 	snap := checkpoint.Snapshot{
 		Step: s.Step, Params: j.model.params, Solver: j.solver.StateView(),
-		Config: j.o, State: s, Corpus: j.corpus,
+		Config: j.o, State: s, Corpus: j.corpus, Best: best,
 	}
 	// With it, the checkpoint's folder is a model that other programs load.
 	config, err := hf.ConfigJSON(j.o.Exp.Config, nil)
 	if err != nil {
 		return err
 	}
-	snap.Files = map[string][]byte{"config.json": config}
+	tok, err := dataset.MarshalTokenizer(j.text.tok)
+	if err != nil {
+		return err
+	}
+	snap.Files = map[string][]byte{"config.json": config, tokenizerFile: tok}
 	if s.Average != nil {
 		snap.Tensors = map[string]map[string]gorgonia.Value{"ema": s.Average}
 	}
@@ -150,51 +175,6 @@ func (j *job) restore(saved *checkpoint.Saved, r *train.Run) error {
 	return r.Resume(s)
 }
 
-// metrics are the files that follow a run.
-type metrics struct {
-	observers []train.Observer
-	files     []*os.File
-}
-
-// openMetrics makes the files anew and writes to them what the old metrics.jsonl
-// has of the first steps steps; later ones will be done again.
-func (j *job) openMetrics(steps int) (*metrics, error) {
-	old, err := os.ReadFile(j.path("metrics.jsonl"))
-	if err != nil && !os.IsNotExist(err) {
-		return nil, errors.Wrap(err, "metrics")
-	}
-	m := &metrics{}
-	for _, f := range []struct {
-		name string
-		make func(w io.Writer) train.Observer
-	}{
-		{"metrics.jsonl", func(w io.Writer) train.Observer { return train.NewJSONL(w) }},
-		{"metrics.csv", func(w io.Writer) train.Observer { return train.NewCSV(w) }},
-		{"events.out.tfevents", func(w io.Writer) train.Observer { return train.NewTensorBoard(w) }},
-	} {
-		file, err := os.Create(j.path(f.name))
-		if err != nil {
-			m.close()
-			return nil, errors.Wrap(err, "-out")
-		}
-		m.files = append(m.files, file)
-		m.observers = append(m.observers, f.make(file))
-	}
-	for _, o := range append(m.observers, j.curves) {
-		if err := train.Replay(bytes.NewReader(old), steps, o); err != nil {
-			m.close()
-			return nil, err
-		}
-	}
-	return m, nil
-}
-
-func (m *metrics) close() {
-	for _, f := range m.files {
-		f.Close()
-	}
-}
-
 // train runs to the end and draws the figures.
 func (j *job) train(ctx context.Context, r *train.Run, bar *console) (train.Summary, error) {
 	sum, err := r.Train(ctx)
@@ -206,7 +186,7 @@ func (j *job) train(ctx context.Context, r *train.Run, bar *console) (train.Summ
 }
 
 func (j *job) draw() error {
-	name := func(s string) string { return j.path(s + "." + j.o.figures) }
+	name := func(s string) string { return j.path(s + "." + j.o.Figures) }
 	if err := drawLoss(name("loss"), []series{{"", j.curves}}); err != nil {
 		return err
 	}
@@ -219,17 +199,17 @@ func (j *job) draw() error {
 	return drawInside(name("updates"), "update-to-weight ratio by role", j.curves, func(x train.Inside) float64 { return x.UpdateRatio })
 }
 
-// writeFile makes a file by a function.
+// writeFile makes a file by a function, or leaves the one that was there.
 func writeFile(path string, write func(io.Writer) error) error {
-	f, err := os.Create(path)
+	f, err := atomicfile.Create(path)
 	if err != nil {
 		return errors.Wrap(err, "-out")
 	}
+	defer f.Abort()
 	if err := write(f); err != nil {
-		f.Close()
 		return err
 	}
-	return errors.Wrap(f.Close(), "-out")
+	return errors.Wrap(f.Commit(), "-out")
 }
 
 func writeJSON(w io.Writer, v any, indent string) error {

@@ -7,7 +7,7 @@
 //	go run ./cmd/demo systems [NAME]       the named systems: what is said of them, and what was published
 //	go run ./cmd/demo sample -run DIR      what the model of a run writes; so for -model DIR, a model's folder
 //	go run ./cmd/demo eval -run DIR        its loss and perplexity
-//	go run ./cmd/demo COMMAND -h           the flags of a command
+//	go run ./cmd/demo -h                   the commands; COMMAND -h: the flags of one
 //
 // Results go to the standard output, progress to the standard error. The exit
 // status is 0, or 1 after a failure, 2 for a wrong command line, 130 if the run
@@ -21,6 +21,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -96,6 +97,11 @@ func dispatch(ctx context.Context, args []string, s streams) int {
 	if len(args) > 0 && !strings.HasPrefix(args[0], "-") {
 		verb, rest = args[0], args[1:]
 	}
+	if verb == "help" || len(args) == 1 && slices.Contains([]string{"-h", "-help", "--help"}, args[0]) {
+		fmt.Fprintln(s.out, "usage: demo [COMMAND] [flags]\n\nThe commands; COMMAND -h shows the flags of one:")
+		listCommands(s.out)
+		return exitOK
+	}
 	for _, c := range commands() {
 		if c.name != verb {
 			continue
@@ -115,11 +121,35 @@ func dispatch(ctx context.Context, args []string, s streams) int {
 		return exitFailure
 	}
 	fmt.Fprintf(s.err, "unknown command %q, want one of:\n", verb)
-	for _, c := range commands() {
-		fmt.Fprintf(s.err, "  %-14s %s\n", c.name, c.about)
-	}
+	listCommands(s.err)
 	return exitUsage
+}
+
+func listCommands(w io.Writer) {
+	for _, c := range commands() {
+		fmt.Fprintf(w, "  %-14s %s\n", c.name, c.about)
+	}
 }
 
 // usagef is an error about the command line.
 func usagef(format string, args ...any) error { return errors.Wrapf(errUsage, format, args...) }
+
+// parse reads the flags of a command line.
+func parse(fs *flag.FlagSet, args []string) error {
+	err := fs.Parse(args)
+	if err == nil || errors.Is(err, flag.ErrHelp) {
+		return err
+	}
+	return usagef("%v", err)
+}
+
+// parseFlags reads a command line that has nothing but flags.
+func parseFlags(fs *flag.FlagSet, args []string) error {
+	if err := parse(fs, args); err != nil {
+		return err
+	}
+	if fs.NArg() > 0 {
+		return usagef("unexpected argument %q, want flags only", fs.Arg(0))
+	}
+	return nil
+}

@@ -10,17 +10,16 @@ import (
 
 	"github.com/pkg/errors"
 
-	"github.com/gorget/gorget/dataset/bpe"
 	"github.com/gorget/gorget/gptblock"
 	"github.com/gorget/gorget/presets"
 	"github.com/gorget/gorget/train"
 )
 
-// options are everything that decides the numbers of a run. They are saved as
+// options are everything that decides what a run leaves. They are saved as
 // run.json beside it.
 type options struct {
 	Data      string             `json:"data"`            // a text file or prepared folder; "" is the text that comes with Go
-	Tokenizer string             `json:"tokenizer"`       // "char", "gpt2", "model" or a file
+	Tokenizer string             `json:"tokenizer"`       // "char", "gpt2", "model" or a file; "" is that of a prepared folder, or char
 	Model     string             `json:"model,omitempty"` // the folder whose weights are fine-tuned
 	Seed      uint64             `json:"seed"`
 	Exp       presets.Experiment `json:"experiment"`
@@ -28,98 +27,112 @@ type options struct {
 	EvalTok   int                `json:"eval_tokens,omitempty"` // of the validation text; 0 is all
 	Preset    string             `json:"preset,omitempty"`      // the system that the experiment is a tiny variant of
 	Choice    presets.Choice     `json:"recipe,omitempty"`      // of the preset
+	Keep      int                `json:"keep"`                  // checkpoints
+	Figures   string             `json:"figures"`
+	Sample    int                `json:"sample"` // tokens at the end
 
-	out     string
+	cli
+}
+
+// freeOptions are those that a resumed run may change: no number depends on
+// them.
+var freeOptions = []string{"keep", "figures", "sample"}
+
+// cli are options of one command line, which are not saved.
+type cli struct {
 	minLR   float64
-	keep    int // checkpoints
-	figures string
 	json    bool
 	verbose bool
-	compare bool
-	sample  int
+	given   map[string]bool // the flags that were
 }
 
 func defaultOptions() options {
 	return options{
-		Tokenizer: "char", Seed: 1337, Exp: presets.NanoGPTCPU(1),
-		Loop: train.Config{EvalEvery: 250, InspectEvery: 100},
-		keep: 2, figures: "png", sample: 400,
+		Seed: 1337, Exp: presets.NanoGPTCPU(1),
+		Loop: train.Config{EvalEvery: 250, InspectEvery: 100, SaveEvery: 250},
+		Keep: 2, Figures: "png", Sample: 400,
 	}
 }
 
-// parseOptions reads the flags of a command that trains, on top of base. A
-// -config file or a -preset comes before the flags, whatever their order. extra
-// declares flags of the command's own.
-func parseOptions(name string, base options, args []string, help io.Writer, extra func(*flag.FlagSet)) (options, error) {
-	o := base
-	var file string
-	var first options
-	scout := flagSet(name, &first, &file, io.Discard)
-	extra(scout)
+// parseOptions reads the flags of a command that trains. declare adds flags of
+// the command's own; base is what the flags change, and is asked for when the
+// command's own are known.
+func parseOptions(name string, args []string, help io.Writer, declare func(*flag.FlagSet), base func() (options, error)) (options, error) {
+	o := defaultOptions()
+	scout := flagSet(name, &options{}, io.Discard)
+	declare(scout)
 	if scout.Parse(args) == nil {
 		var err error
-		switch {
-		case file != "" && first.Preset != "":
-			err = usagef("-preset and -config exclude each other")
-		case file != "" && first.Choice == "":
-			err = o.load(file)
-		case first.Model != "" && first.Preset != "":
-			err = usagef("-model and -preset exclude each other")
-		case first.Model != "":
-			err = o.useModel(first.Model)
-		case first.Preset != "":
-			err = o.usePreset(first.Preset, first.Choice)
-		case first.Choice != "":
-			err = usagef("-recipe needs a -preset")
-		}
-		if err != nil {
+		if o, err = base(); err != nil {
 			return o, err
 		}
 	}
-	fs := flagSet(name, &o, &file, help)
-	extra(fs)
+	fs := flagSet(name, &o, help)
+	declare(fs)
 	before := o.Exp
-	if err := fs.Parse(args); err != nil {
-		if errors.Is(err, flag.ErrHelp) {
-			return o, err
-		}
-		return o, usagef("%v", err)
+	if err := parseFlags(fs, args); err != nil {
+		return o, err
 	}
-	if fs.NArg() > 0 {
-		return o, usagef("unexpected argument %q, want flags only", fs.Arg(0))
-	}
-	given := map[string]bool{}
-	fs.Visit(func(f *flag.Flag) { given[f.Name] = true })
-	if err := o.settle(before, given); err != nil {
+	o.given = map[string]bool{}
+	fs.Visit(func(f *flag.Flag) { o.given[f.Name] = true })
+	if err := o.settle(before, o.given); err != nil {
 		return o, err
 	}
 	return o, o.validate()
 }
 
-// noFlags is for commands without flags of their own.
-func noFlags(*flag.FlagSet) {}
+// start is what a new run starts from.
+type start struct {
+	config, model, preset string
+	choice                presets.Choice
+}
+
+func (st *start) flags(fs *flag.FlagSet) {
+	fs.StringVar(&st.config, "config", st.config, "a run.json to start from; flags override it")
+	fs.StringVar(&st.preset, "preset", st.preset, "a system to train a tiny variant of: "+strings.Join(presetNames(), ", "))
+	fs.TextVar(&st.choice, "recipe", st.choice, "of the preset: published (default), or claimed, which is AdamW with the weight decay that circulates")
+	fs.StringVar(&st.model, "model", st.model, "a model's folder (config.json and model.safetensors) to fine-tune; other flags then have other defaults")
+}
+
+// options are o with what the run starts from.
+func (st *start) options(o options) (options, error) {
+	named := 0
+	for _, s := range []string{st.config, st.model, st.preset} {
+		if s != "" {
+			named++
+		}
+	}
+	var err error
+	switch {
+	case named > 1:
+		err = usagef("-config, -model and -preset exclude each other")
+	case st.choice != "" && st.preset == "":
+		err = usagef("-recipe needs a -preset")
+	case st.config != "":
+		err = o.load(st.config)
+	case st.model != "":
+		err = o.useModel(st.model)
+	case st.preset != "":
+		err = o.usePreset(st.preset, st.choice)
+	}
+	return o, err
+}
 
 // flagSet declares the flags. Their defaults are what o holds.
-func flagSet(name string, o *options, file *string, help io.Writer) *flag.FlagSet {
+func flagSet(name string, o *options, help io.Writer) *flag.FlagSet {
 	fs := flag.NewFlagSet(name, flag.ContinueOnError)
 	fs.SetOutput(help)
 	c, r, e, l := &o.Exp.Config, &o.Exp.Recipe, &o.Exp, &o.Loop
-	fs.StringVar(file, "config", "", "a run.json to start from; flags override it")
-	fs.StringVar(&o.Preset, "preset", o.Preset, "a system to train a tiny variant of: "+strings.Join(presetNames(), ", "))
-	fs.TextVar(&o.Choice, "recipe", o.Choice, "of the preset: published (default), or claimed, which is AdamW with the weight decay that circulates")
 	fs.StringVar(&o.Data, "data", o.Data, "text file to train on, or a folder made by the prepare command (default: the text of Newton's Opticks that comes with Go)")
-	fs.StringVar(&o.Model, "model", o.Model, "a model's folder (config.json and model.safetensors) to fine-tune; other flags then have other defaults")
-	fs.StringVar(&o.Tokenizer, "tokenizer", o.Tokenizer, "char, gpt2 for GPT-2's byte-pair encoding, model for the one that lies with -model, a tokenizer.json that gorget wrote, or a vocabulary file of llama2.c (.bin)")
-	fs.StringVar(&o.out, "out", o.out, "folder for the results (default: a new one under the system's temporary folder)")
+	fs.StringVar(&o.Tokenizer, "tokenizer", o.Tokenizer, "char (default), gpt2 for GPT-2's byte-pair encoding, model for the one that lies with -model (default with it), a tokenizer file that gorget wrote, or a vocabulary file of llama2.c (.bin)")
 	fs.Uint64Var(&o.Seed, "seed", o.Seed, "of the initial weights, the batches and dropout")
 	fs.IntVar(&o.EvalTok, "eval-tokens", o.EvalTok, "tokens of the validation text to use; 0 is all")
-	fs.IntVar(&l.SaveEvery, "save-every", l.SaveEvery, "steps between checkpoints; one is made at the best validation losses and at the end too")
-	fs.StringVar(&o.figures, "figures", o.figures, "format of the figures: png or svg")
-	fs.IntVar(&o.keep, "keep", o.keep, "checkpoints to keep")
-	fs.IntVar(&o.sample, "sample", o.sample, "tokens to generate at the end")
+	fs.IntVar(&l.SaveEvery, "save-every", l.SaveEvery, "steps between checkpoints; one is made after each validation that is the best yet and at the end too")
+	fs.StringVar(&o.Figures, "figures", o.Figures, "format of the figures: png or svg")
+	fs.IntVar(&o.Keep, "keep", o.Keep, "checkpoints to keep, beside the best")
+	fs.IntVar(&o.Sample, "sample", o.Sample, "tokens to generate at the end")
 	fs.BoolVar(&o.json, "json", o.json, "write JSON to the standard output, an object a line")
 	fs.BoolVar(&o.verbose, "v", o.verbose, "show every parameter in the group report")
-	fs.BoolVar(&o.compare, "compare", o.compare, "train three times: stock Adam + L2, AdamW that decays everything, AdamW with groups")
 
 	fs.IntVar(&c.Layers, "layers", c.Layers, "number of blocks")
 	fs.IntVar(&c.Heads, "heads", c.Heads, "attention heads")
@@ -136,7 +149,7 @@ func flagSet(name string, o *options, file *string, help io.Writer) *flag.FlagSe
 	fs.IntVar(&e.Steps, "steps", e.Steps, "optimizer steps")
 	fs.StringVar(&r.Policy, "policy", r.Policy, "which parameters decay: gpt2, mingpt, megatron, gpt1, decay_all or decay_none")
 	fs.Float64Var(&r.LR, "lr", r.LR, "peak learning rate")
-	fs.Float64Var(&o.minLR, "min-lr", r.LR*r.Schedule.Floor, "learning rate at the end")
+	fs.Float64Var(&o.minLR, "min-lr", r.LR*r.Schedule.Floor, "learning rate at the end; unless given, it stays the same share of -lr")
 	fs.IntVar(&r.Schedule.Warmup, "warmup", r.Schedule.Warmup, "steps of linear warm-up; at most a tenth of -steps unless given")
 	fs.Float64Var(&r.WeightDecay, "weight-decay", r.WeightDecay, "lambda")
 	fs.TextVar(&r.Mode, "mode", r.Mode, "what lambda is multiplied by: lr_coupled, independent or corrected")
@@ -197,11 +210,9 @@ func (o *options) validate() error {
 		}
 	}
 	switch {
-	case o.compare && o.Model != "":
-		return usagef("-compare trains new models, it does not go with -model")
-	case o.compare && o.Exp.Recipe.Optimizer != presets.AdamW:
-		return usagef("-compare is about AdamW, and %s was trained by %s; there is -recipe claimed", o.Preset, o.Exp.Recipe.Optimizer)
-	case o.Tokenizer != "char" && o.Tokenizer != bpe.Kind && o.Tokenizer != modelTokenizer && !exists(o.Tokenizer):
+	case o.Tokenizer == modelTokenizer && o.Model == "":
+		return usagef("-tokenizer model goes with -model")
+	case o.Tokenizer != modelTokenizer && !tokenizerKnown(o.Tokenizer):
 		return usagef("-tokenizer = %q, want char, gpt2, model or a file", o.Tokenizer)
 	case o.Exp.Batch < 1:
 		return usagef("-batch = %d, want >= 1", o.Exp.Batch)
@@ -209,14 +220,14 @@ func (o *options) validate() error {
 		return usagef("-micro = %d, want >= 1", o.Exp.Micro)
 	case o.Exp.Time < 1 || o.Exp.Time > c.Context:
 		return usagef("-context = %d, want 1 to the model's %d", o.Exp.Time, c.Context)
-	case o.figures != "png" && o.figures != "svg":
-		return usagef("-figures = %q, want png or svg", o.figures)
-	case o.keep < 1:
-		return usagef("-keep = %d, want >= 1", o.keep)
+	case o.Figures != "png" && o.Figures != "svg":
+		return usagef("-figures = %q, want png or svg", o.Figures)
+	case o.Keep < 1:
+		return usagef("-keep = %d, want >= 1", o.Keep)
 	case o.EvalTok < 0:
 		return usagef("-eval-tokens = %d, want >= 0", o.EvalTok)
-	case o.sample < 0:
-		return usagef("-sample = %d, want >= 0", o.sample)
+	case o.Sample < 0:
+		return usagef("-sample = %d, want >= 0", o.Sample)
 	}
 	return nil
 }

@@ -18,7 +18,7 @@ func runPrepare(_ context.Context, args []string, s streams) error {
 	fs := flag.NewFlagSet("prepare", flag.ContinueOnError)
 	fs.SetOutput(s.err)
 	out := fs.String("out", "", "folder to write")
-	kind := fs.String("tokenizer", "char", "char, or gpt2 for GPT-2's byte-pair encoding")
+	kind := fs.String("tokenizer", "char", "char, gpt2 for GPT-2's byte-pair encoding, a tokenizer file that gorget wrote, or a vocabulary file of llama2.c (.bin)")
 	format := fs.String("format", "llmc", "llmc (a header, then uint16) or nanogpt (uint16 alone)")
 	share := fs.Float64("train-share", 0.9, "part of the tokens to train on; the rest is to validate with")
 	asJSON := fs.Bool("json", false, "write the result as JSON to the standard output")
@@ -26,11 +26,8 @@ func runPrepare(_ context.Context, args []string, s streams) error {
 		fmt.Fprintln(s.err, "usage: demo prepare -out FOLDER [flags] TEXTFILE...")
 		fs.PrintDefaults()
 	}
-	if err := fs.Parse(args); err != nil {
-		if errors.Is(err, flag.ErrHelp) {
-			return err
-		}
-		return usagef("%v", err)
+	if err := parse(fs, args); err != nil {
+		return err
 	}
 	formats := map[string]dataset.Format{"llmc": dataset.LLMC, "nanogpt": dataset.NanoGPT}
 	f, known := formats[*format]
@@ -39,8 +36,8 @@ func runPrepare(_ context.Context, args []string, s streams) error {
 		return usagef("-out is missing, want a folder")
 	case !known:
 		return usagef("-format = %q, want llmc or nanogpt", *format)
-	case *kind != "char" && *kind != "gpt2":
-		return usagef("-tokenizer = %q, want char or gpt2", *kind)
+	case !tokenizerKnown(*kind):
+		return usagef("-tokenizer = %q, want char, gpt2 or a file", *kind)
 	case !(*share > 0 && *share < 1):
 		return usagef("-train-share = %v, want a number between 0 and 1", *share)
 	case fs.NArg() == 0:

@@ -50,7 +50,9 @@ func rowsOfKind(t *testing.T, out, key string) (rows []map[string]any) {
 }
 
 func TestFlagsOverrideAPreset(t *testing.T) {
-	o, err := parseOptions("train", defaultOptions(), []string{"-lr", "0.002", "-preset", "palm", "-steps", "2550", "-channels", "400", "-heads", "8"}, os.Stderr, noFlags)
+	var begin start
+	o, err := parseOptions("train", []string{"-lr", "0.002", "-preset", "palm", "-steps", "2550", "-channels", "400", "-heads", "8"}, os.Stderr,
+		begin.flags, func() (options, error) { return begin.options(defaultOptions()) })
 	require.NoError(t, err)
 	require.Equal(t, 0.002, o.Exp.Recipe.LR)
 	require.Equal(t, presets.AsPublished, o.Choice)
@@ -58,11 +60,11 @@ func TestFlagsOverrideAPreset(t *testing.T) {
 	require.Equal(t, 1./20, o.Exp.Config.LogitScale, "1/sqrt(channels)")
 	require.Equal(t, 8, o.Exp.Config.Heads)
 
-	o, err = parseOptions("train", defaultOptions(), []string{"-preset", "llama", "-steps", "500", "-warmup", "50", "-min-lr", "0"}, os.Stderr, noFlags)
+	o, err = parseOptions("train", []string{"-preset", "llama", "-steps", "500", "-warmup", "50", "-min-lr", "0"}, os.Stderr, begin.flags, func() (options, error) { return begin.options(defaultOptions()) })
 	require.NoError(t, err)
 	require.Equal(t, []int{50, 500}, []int{o.Exp.Recipe.Schedule.Warmup, o.Exp.Recipe.Schedule.Steps})
 	require.Zero(t, o.Exp.Recipe.Schedule.Floor)
-	o, err = parseOptions("train", defaultOptions(), []string{"-preset", "llama"}, os.Stderr, noFlags)
+	o, err = parseOptions("train", []string{"-preset", "llama"}, os.Stderr, begin.flags, func() (options, error) { return begin.options(defaultOptions()) })
 	require.NoError(t, err)
 	require.Equal(t, []int{8, presetSteps}, []int{o.Exp.Recipe.Schedule.Warmup, o.Exp.Steps}, "2000 of 250000 steps")
 }
@@ -101,11 +103,11 @@ func TestResumeAPreset(t *testing.T) {
 
 	code, _, errs = demo(t, "resume", "-run", out, "-recipe", "claimed")
 	require.Equal(t, exitUsage, code)
-	require.Contains(t, errs, "-recipe needs a -preset")
+	require.Contains(t, errs, "not defined: -recipe")
 }
 
 func TestComparePreset(t *testing.T) {
-	code, stdout, errs := demo(t, brief(t, "llama", "-compare", "-out", t.TempDir())...)
+	code, stdout, errs := demo(t, brief(t, "llama", "-compare", "-sample", "0", "-out", t.TempDir())...)
 	require.Equal(t, exitOK, code, errs)
 	require.Contains(t, stdout, "a tiny LLaMA")
 	require.NotContains(t, stdout, "biases are on")

@@ -7,8 +7,6 @@ import (
 	"io"
 	"path/filepath"
 
-	"github.com/pkg/errors"
-
 	"github.com/gorget/gorget/checkpoint"
 	"github.com/gorget/gorget/train"
 )
@@ -18,18 +16,22 @@ import (
 // checkpoint, it asks which side wins.
 func runResume(ctx context.Context, args []string, s streams) error {
 	folder, prefer := "", ""
-	extra := func(fs *flag.FlagSet) {
+	o, err := parseOptions("resume", args, s.err, func(fs *flag.FlagSet) {
 		fs.StringVar(&folder, "run", folder, "folder of the run (its -out)")
 		fs.StringVar(&prefer, "prefer", prefer, "where options and checkpoint differ: saved or current; otherwise that is an error")
-	}
-	o, err := resumeOptions(args, s.err, &folder, extra)
+	}, func() (options, error) {
+		if folder == "" {
+			return options{}, usagef("-run is missing, want the folder of a run")
+		}
+		return runOptions(folder, s.err)
+	})
 	if err != nil {
 		return err
 	}
 	if prefer != "" && prefer != string(checkpoint.Theirs) && prefer != string(checkpoint.Ours) {
 		return usagef("-prefer = %q, want saved or current", prefer)
 	}
-	store, err := checkpoint.NewStore(filepath.Join(folder, "checkpoints"), o.keep)
+	store, err := checkpoint.NewStore(filepath.Join(folder, "checkpoints"), o.Keep)
 	if err != nil {
 		return err
 	}
@@ -44,11 +46,12 @@ func runResume(ctx context.Context, args []string, s streams) error {
 	if err != nil {
 		return err
 	}
-	corpus := j.corpus
-	if err := saved.Reconcile(&o, corpus, checkpoint.Winner(prefer)); err != nil {
+	line := o.cli
+	if err := saved.Reconcile(&o, j.corpus, checkpoint.Winner(prefer), freeOptions...); err != nil {
 		j.close()
 		return err
 	}
+	o.cli = line
 	if prefer == string(checkpoint.Theirs) { // the options may have changed under the job
 		j.close()
 		if j, err = newJob(&o, folder); err != nil {
@@ -64,24 +67,19 @@ func runResume(ctx context.Context, args []string, s streams) error {
 	return j.show(ctx, saved.Step(), func(r *train.Run) error { return j.restore(saved, r) }, s)
 }
 
-// resumeOptions are the options of the run that -run names, with flags on top.
-func resumeOptions(args []string, help io.Writer, folder *string, extra func(*flag.FlagSet)) (options, error) {
-	var scratch options
-	var file string
-	scout := flagSet("resume", &scratch, &file, help)
-	extra(scout)
-	if err := scout.Parse(args); err != nil {
-		if errors.Is(err, flag.ErrHelp) {
-			return scratch, err
-		}
-		return scratch, usagef("%v", err)
+// runOptions are the options of the run in a folder: those of its run.json, or
+// if that is not there or damaged, those of its latest checkpoint.
+func runOptions(folder string, warn io.Writer) (options, error) {
+	o := defaultOptions()
+	err := o.load(filepath.Join(folder, "run.json"))
+	if err == nil {
+		return o, nil
 	}
-	if *folder == "" {
-		return scratch, usagef("-run is missing, want the folder of a run")
+	saved, _, none := checkpoint.Latest(filepath.Join(folder, "checkpoints"))
+	if none != nil {
+		return o, err
 	}
-	base := defaultOptions()
-	if err := base.load(filepath.Join(*folder, "run.json")); err != nil {
-		return base, err
-	}
-	return parseOptions("resume", base, args, help, extra)
+	fmt.Fprintln(warn, "warning: the options are those of the checkpoint:", err)
+	o = options{}
+	return o, saved.Config(&o)
 }

@@ -64,20 +64,6 @@ func parseSample(args []string, help io.Writer) (o sampleOptions, err error) {
 	return o, nil
 }
 
-// parseFlags reads a command line that has nothing but flags.
-func parseFlags(fs *flag.FlagSet, args []string) error {
-	if err := fs.Parse(args); err != nil {
-		if errors.Is(err, flag.ErrHelp) {
-			return err
-		}
-		return usagef("%v", err)
-	}
-	if fs.NArg() > 0 {
-		return usagef("unexpected argument %q, want flags only", fs.Arg(0))
-	}
-	return nil
-}
-
 // runSample continues a text with a trained model.
 func runSample(ctx context.Context, args []string, s streams) error {
 	o, err := parseSample(args, s.err)

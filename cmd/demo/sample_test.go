@@ -223,7 +223,7 @@ func TestWrongCommandLinesOfTrainedModels(t *testing.T) {
 	}{
 		{exitUsage, "want -run or -model", []string{"sample"}},
 		{exitUsage, "want -run or -model", []string{"eval", "-run", dir, "-model", dir}},
-		{exitUsage, "-ema goes with -run", []string{"eval", "-model", dir, "-ema", "-data", corpus}},
+		{exitUsage, "-ema and -best go with -run", []string{"eval", "-model", dir, "-ema", "-data", corpus}},
 		{exitUsage, "unexpected argument", []string{"sample", "-run", dir, "now"}},
 		{exitUsage, "not defined", []string{"eval", "-rum", dir}},
 		{exitUsage, "temperature = -1", []string{"sample", "-run", dir, "-temperature", "-1"}},

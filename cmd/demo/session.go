@@ -36,7 +36,7 @@ func loadText(o *options) (*text, error) {
 	t := &text{}
 	var err error
 	if info, e := os.Stat(o.Data); e == nil && info.IsDir() {
-		err = t.readPrepared(o.Data)
+		err = t.readPrepared(o)
 	} else {
 		err = t.readCorpus(o)
 	}
@@ -71,9 +71,13 @@ func (t *text) readCorpus(o *options) error {
 }
 
 // readPrepared opens a folder with train.bin, val.bin and tokenizer.json.
-func (t *text) readPrepared(dir string) (err error) {
+func (t *text) readPrepared(o *options) (err error) {
+	dir := o.Data
 	t.source = dir
 	if t.tok, err = dataset.LoadTokenizer(filepath.Join(dir, "tokenizer.json"), tokenizers); err != nil {
+		return err
+	}
+	if err := o.checkTokenizer(t.tok); err != nil {
 		return err
 	}
 	shard := func(name string) (*dataset.Shard, error) {

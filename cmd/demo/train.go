@@ -2,9 +2,13 @@ package main
 
 import (
 	"context"
+	"flag"
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
 	"time"
 
 	"github.com/pkg/errors"
@@ -15,15 +19,21 @@ import (
 
 // runTrain trains, shows what it does, and leaves its results in a folder.
 func runTrain(ctx context.Context, args []string, s streams) error {
-	o, err := parseOptions("train", defaultOptions(), args, s.err, noFlags)
+	var begin start
+	var out string
+	var compare bool
+	o, err := parseOptions("train", args, s.err, func(fs *flag.FlagSet) {
+		begin.flags(fs)
+		fs.StringVar(&out, "out", out, "folder for the results (default: a new one under the system's temporary folder)")
+		fs.BoolVar(&compare, "compare", compare, "train three times: stock Adam + L2, AdamW that decays everything, AdamW with groups")
+	}, func() (options, error) { return begin.options(defaultOptions()) })
 	if err != nil {
 		return err
 	}
-	out, err := newFolder(o.out)
-	if err != nil {
-		return err
+	if exists(filepath.Join(out, "run.json")) || exists(filepath.Join(out, "checkpoints")) {
+		return usagef("-out = %s has a run in it: go on with that by %s, or name another folder", out, resumeCommand(out))
 	}
-	if o.compare {
+	if compare {
 		return runCompare(ctx, &o, out, s)
 	}
 	j, err := newJob(&o, out)
@@ -31,6 +41,12 @@ func runTrain(ctx context.Context, args []string, s streams) error {
 		return err
 	}
 	defer j.close()
+	if err := j.loadWeights(); err != nil {
+		return err
+	}
+	if j.out, err = newFolder(out); err != nil { // nothing was made until here
+		return err
+	}
 	if err := j.openStore(); err != nil {
 		return err
 	}
@@ -45,22 +61,17 @@ func runTrain(ctx context.Context, args []string, s streams) error {
 	if err := j.describe(); err != nil {
 		return err
 	}
-	if err := j.loadWeights(); err != nil {
-		return err
-	}
 	return j.show(ctx, 0, nil, s)
 }
 
 // show trains while a person watches and tells how it ended. A run that goes on
 // after done steps is put there by begin.
 func (j *job) show(ctx context.Context, done int, begin func(*train.Run) error, s streams) error {
-	m, err := j.openMetrics(done)
-	if err != nil {
+	if err := j.openMetrics(done, s.err); err != nil {
 		return err
 	}
-	defer m.close()
 	bar := newConsole(s.err, j.o.Loop.Steps)
-	observers := append(m.observers, bar)
+	observers := append(j.metrics.observers, bar)
 	if j.o.json {
 		observers = append(observers, train.NewJSONL(s.out))
 	}
@@ -72,21 +83,31 @@ func (j *job) show(ctx context.Context, done int, begin func(*train.Run) error, 
 	}
 	sum, err := j.train(ctx, r, bar)
 	if err != nil {
+		if _, _, none := j.store.Latest(); none == nil {
+			fmt.Fprintln(s.err, "the run is kept; go on with:", resumeCommand(j.out))
+		}
 		return err
 	}
-	sample := ""
-	if sum.Stopped != train.Interrupted {
-		if sample, err = j.model.generate(ctx, j.o.sample); err != nil {
-			return err
-		}
+	sample, stopped := "", error(nil)
+	if sum.Stopped == train.Interrupted {
+		stopped = errInterrupted
+	} else if sample, err = j.model.generate(ctx, j.o.Sample); errors.Is(err, errInterrupted) {
+		stopped = err // the training is done: tell of it
+	} else if err != nil {
+		return err
 	}
 	if err := j.finish(sum, sample, s); err != nil {
 		return err
 	}
-	if sum.Stopped == train.Interrupted {
-		return errInterrupted
+	return stopped
+}
+
+// resumeCommand goes on with the run in a folder.
+func resumeCommand(out string) string {
+	if !regexp.MustCompile(`^[\w/.-]+$`).MatchString(out) {
+		out = "'" + strings.ReplaceAll(out, "'", `'\''`) + "'" // for the shell
 	}
-	return nil
+	return "go run ./cmd/demo resume -run " + out
 }
 
 // talk is where text for a person goes: nowhere with -json.
@@ -174,9 +195,12 @@ func (j *job) finish(sum train.Summary, sample string, s streams) error {
 	if sample != "" {
 		fmt.Fprintf(w, "\nthe model writes:\n%s\n\n", sample)
 	}
-	fmt.Fprintf(w, "results in %s: loss.%s metrics.jsonl groups.md graph.dot and more\n", j.out, j.o.figures)
+	fmt.Fprintf(w, "results in %s: loss.%s metrics.jsonl groups.md graph.dot and more\n", j.out, j.o.Figures)
+	if sum.BestStep > 0 && sum.BestStep < sum.Steps {
+		fmt.Fprintf(w, "the best weights, of step %d, are kept: sample -best and eval -best take them\n", sum.BestStep)
+	}
 	if sum.Stopped == train.Interrupted {
-		fmt.Fprintf(s.err, "go on with: go run ./cmd/demo resume -run %s\n", j.out)
+		fmt.Fprintln(s.err, "go on with:", resumeCommand(j.out))
 	}
 	if !j.o.json {
 		return nil

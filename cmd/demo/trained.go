@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/json"
 	"flag"
 	"fmt"
 	"io"
@@ -23,6 +24,7 @@ type source struct {
 	run, model string
 	tokenizer  string
 	average    bool
+	best       bool
 }
 
 func (s *source) flags(fs *flag.FlagSet) {
@@ -30,14 +32,15 @@ func (s *source) flags(fs *flag.FlagSet) {
 	fs.StringVar(&s.model, "model", "", "folder of a model: config.json and model.safetensors, as Hugging Face lays them out")
 	fs.StringVar(&s.tokenizer, "tokenizer", "", "gpt2, a tokenizer.json that gorget wrote, or a vocabulary file of llama2.c (default: that of the run, or what lies in the model's folder)")
 	fs.BoolVar(&s.average, "ema", false, "take the averaged weights of the run")
+	fs.BoolVar(&s.best, "best", false, "take the checkpoint of the run with the best validation loss")
 }
 
 func (s *source) check() error {
 	switch {
 	case (s.run == "") == (s.model == ""):
 		return usagef("want -run or -model, one of them")
-	case s.average && s.run == "":
-		return usagef("-ema goes with -run")
+	case (s.average || s.best) && s.run == "":
+		return usagef("-ema and -best go with -run")
 	}
 	return nil
 }
@@ -59,7 +62,7 @@ func (s *source) load(warn io.Writer) (*trained, error) {
 		return nil, err
 	}
 	if s.run != "" {
-		err = t.loadRun(s.run, s.average, warn)
+		err = t.loadRun(s, warn)
 	} else {
 		err = t.loadModel(s.model)
 	}
@@ -75,15 +78,12 @@ func (s *source) load(warn io.Writer) (*trained, error) {
 	return t, nil
 }
 
-func (t *trained) loadRun(dir string, average bool, warn io.Writer) error {
-	saved, damaged, err := checkpoint.Latest(filepath.Join(dir, "checkpoints"))
+func (t *trained) loadRun(s *source, warn io.Writer) error {
+	saved, err := s.checkpoint(warn)
 	if err != nil {
 		return err
 	}
-	for _, d := range damaged {
-		fmt.Fprintln(warn, "passed over:", d)
-	}
-	t.about = fmt.Sprintf("%s, step %d", dir, saved.Step())
+	t.about = fmt.Sprintf("%s, step %d", s.run, saved.Step())
 	t.o = new(options)
 	if err := saved.Config(t.o); err != nil {
 		return err
@@ -91,7 +91,7 @@ func (t *trained) loadRun(dir string, average bool, warn io.Writer) error {
 	if t.gpt, err = gptblock.New(t.params, t.o.Exp.Config.Eval()); err != nil {
 		return err
 	}
-	if err := saved.Restore(t.params, nil); err != nil || !average {
+	if err := saved.Restore(t.params, nil); err != nil || !s.average {
 		return err
 	}
 	weights, err := saved.Tensors("ema")
@@ -99,6 +99,19 @@ func (t *trained) loadRun(dir string, average bool, warn io.Writer) error {
 		return errors.WithMessage(err, "-ema")
 	}
 	return t.assign(weights)
+}
+
+// checkpoint opens that of the run.
+func (s *source) checkpoint(warn io.Writer) (*checkpoint.Saved, error) {
+	dir := filepath.Join(s.run, "checkpoints")
+	if s.best {
+		return checkpoint.Best(dir)
+	}
+	saved, damaged, err := checkpoint.Latest(dir)
+	for _, d := range damaged {
+		fmt.Fprintln(warn, "passed over:", d)
+	}
+	return saved, err
 }
 
 // assign overwrites the weights.
@@ -146,12 +159,14 @@ func (s *source) findTokenizer(c gptblock.Config) (dataset.Tokenizer, error) {
 	case s.run != "":
 		return dataset.LoadTokenizer(filepath.Join(s.run, "tokenizer.json"), tokenizers)
 	}
+	if path := filepath.Join(s.model, tokenizerFile); exists(path) {
+		return dataset.LoadTokenizer(path, tokenizers)
+	}
 	if path := filepath.Join(s.model, "tokenizer.bin"); exists(path) {
 		return dataset.LoadPieces(path)
 	}
-	// A tokenizer.json of Hugging Face has another format, which is no error.
-	if tok, err := dataset.LoadTokenizer(filepath.Join(s.model, "tokenizer.json"), tokenizers); err == nil {
-		return tok, nil
+	if path := filepath.Join(s.model, "tokenizer.json"); exists(path) && !huggingFaces(path) {
+		return dataset.LoadTokenizer(path, tokenizers)
 	}
 	if c.Layout == gptblock.LayoutGPT2 {
 		if gpt2, err := bpe.New(); err != nil || gpt2.Vocab() == c.Vocab {
@@ -159,6 +174,20 @@ func (s *source) findTokenizer(c gptblock.Config) (dataset.Tokenizer, error) {
 		}
 	}
 	return nil, nil
+}
+
+// tokenizerFile is the tokenizer in a checkpoint's folder. Other programs would
+// take a tokenizer.json for theirs.
+const tokenizerFile = "gorget_tokenizer.json"
+
+// huggingFaces reports whether a tokenizer.json is Hugging Face's, which has
+// another format.
+func huggingFaces(path string) bool {
+	var file struct {
+		Model json.RawMessage `json:"model"`
+	}
+	b, err := os.ReadFile(path)
+	return err == nil && json.Unmarshal(b, &file) == nil && file.Model != nil
 }
 
 func exists(path string) bool {

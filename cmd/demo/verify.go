@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"flag"
 	"fmt"
+	"io"
 	"math"
 	"os"
 	"path/filepath"
@@ -21,9 +22,21 @@ import (
 // runVerifyResume trains a few steps of a run twice, once in one go and once
 // stopped and resumed from a checkpoint on disk, and compares every bit.
 func runVerifyResume(ctx context.Context, args []string, s streams) error {
-	stop := 0
-	o, err := parseOptions("verify-resume", shortOptions(), args, s.err, func(fs *flag.FlagSet) {
+	stop, folder := 0, ""
+	var begin start
+	o, err := parseOptions("verify-resume", args, s.err, func(fs *flag.FlagSet) {
+		begin.flags(fs)
+		fs.StringVar(&folder, "run", folder, "folder of a run whose options to take, with fewer steps")
 		fs.IntVar(&stop, "stop", stop, "the step to stop after; 0 is half of -steps")
+	}, func() (options, error) {
+		o, err := begin.options(shortOptions())
+		if folder != "" && begin != (start{}) {
+			err = usagef("-run excludes -config, -model and -preset")
+		} else if folder != "" {
+			o, err = runOptions(folder, s.err)
+		}
+		o.shorten()
+		return o, err
 	})
 	if err != nil {
 		return err
@@ -66,10 +79,17 @@ func runVerifyResume(ctx context.Context, args []string, s streams) error {
 func shortOptions() options {
 	o := defaultOptions()
 	o.Exp.Recipe.Schedule.Steps += 20 - o.Exp.Steps
-	o.Exp.Recipe.Schedule.Warmup, o.Exp.Steps, o.sample = 4, 20, 0
+	o.Exp.Recipe.Schedule.Warmup, o.Exp.Steps = 4, 20
 	o.Exp.Config.EmbeddingDropout, o.Exp.Config.AttentionDropout, o.Exp.Config.ResidualDropout = 0.1, 0.1, 0.1
-	o.Loop.EvalEvery, o.Loop.InspectEvery, o.EvalTok = 5, 0, 4096
+	o.EvalTok = 4096
 	return o
+}
+
+// shorten makes the run a short one that does everything that a long one does.
+// Its schedules stay those of the long one.
+func (o *options) shorten() {
+	o.Exp.Steps = min(o.Exp.Steps, 20)
+	o.Loop.EvalEvery, o.Loop.InspectEvery = 5, 3
 }
 
 // ending is what a run leaves.
@@ -110,14 +130,12 @@ func session(ctx context.Context, o options, out string, stop int, end *ending) 
 	if err == nil {
 		steps = saved.Step()
 	}
-	m, err := j.openMetrics(steps)
-	if err != nil {
+	if err := j.openMetrics(steps, io.Discard); err != nil {
 		return err
 	}
-	defer m.close()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	r := j.run(append(m.observers, &stopper{at: stop, cancel: cancel})...)
+	r := j.run(append(j.metrics.observers, &stopper{at: stop, cancel: cancel})...)
 	if steps > 0 {
 		err = j.restore(saved, r)
 	} else {

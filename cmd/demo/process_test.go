@@ -17,6 +17,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/gorget/gorget/checkpoint"
 )
 
 const (
@@ -147,7 +149,10 @@ func TestSignals(t *testing.T) {
 	said := interrupt(t, flags, "step      1/100000")
 	require.Contains(t, said, "go on with: go run ./cmd/demo resume -run "+out)
 	require.NotContains(t, said, "\x1b")
-	require.Len(t, checkpointsIn(t, out), 1, "the run was saved")
+	saved, _, err := checkpoint.Latest(filepath.Join(out, "checkpoints"))
+	require.NoError(t, err)
+	rows := metricsOf(t, out)
+	require.EqualValues(t, saved.Step(), rows[len(rows)-1]["step"], "the step in progress was finished and saved")
 
 	// The second signal ends a step that takes minutes at once.
 	cmd := child("-data", flags[1], "-layers", "12", "-channels", "512", "-heads", "8", "-context", "64", "-batch", "64", "-micro", "64", "-out", t.TempDir())

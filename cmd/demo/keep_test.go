@@ -86,6 +86,27 @@ func TestResumeWithoutRunJSON(t *testing.T) {
 	require.True(t, json.Valid(b), "it is whole again")
 }
 
+// A run that was killed before its first checkpoint begins again.
+func TestResumeWithoutCheckpoint(t *testing.T) {
+	_, flags := tiny(t)
+	out := filepath.Join(t.TempDir(), "run")
+	code, _, stderr := demo(t, append(flags, "-out", out)...)
+	require.Zero(t, code, stderr)
+	rows := len(rowsOf(t, filepath.Join(out, "metrics.jsonl")))
+	for _, name := range checkpointsIn(t, out) {
+		require.NoError(t, os.RemoveAll(filepath.Join(out, "checkpoints", name)))
+	}
+	require.NoError(t, os.Remove(filepath.Join(out, "checkpoints", "latest")))
+	code, stdout, stderr := demo(t, "resume", "-run", out)
+	require.Zero(t, code, stderr)
+	require.Contains(t, stdout, "beginning again")
+	require.Len(t, rowsOf(t, filepath.Join(out, "metrics.jsonl")), rows)
+	require.NoError(t, os.RemoveAll(filepath.Join(out, "checkpoints")))
+	code, _, stderr = demo(t, "resume", "-run", out)
+	require.Equal(t, exitFailure, code)
+	require.Contains(t, stderr, "no run to go on with")
+}
+
 // With a learning rate that grows too large the last weights are not the best.
 func TestBestWeightsAreKept(t *testing.T) {
 	_, flags := tiny(t)

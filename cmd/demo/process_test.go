@@ -83,10 +83,8 @@ func TestKilledRunEndsTheSame(t *testing.T) {
 		if kills >= 8 {
 			require.NoError(t, err, errs.String())
 		}
-		if exists(filepath.Join(out, "run.json")) && len(checkpointsIn(t, out)) > 0 {
+		if exists(filepath.Join(out, "run.json")) {
 			args = []string{"resume", "-run", out}
-		} else {
-			require.NoError(t, os.RemoveAll(out)) // nothing to go on from yet
 		}
 	}
 	require.Equal(t, metricsOf(t, whole), metricsOf(t, out))

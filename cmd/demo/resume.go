@@ -7,13 +7,16 @@ import (
 	"io"
 	"path/filepath"
 
+	"github.com/pkg/errors"
+
 	"github.com/gorget/gorget/checkpoint"
 	"github.com/gorget/gorget/train"
 )
 
 // runResume goes on with a run from its last good checkpoint. The options are
 // those of its run.json, with the flags on top; if they are not those of the
-// checkpoint, it asks which side wins.
+// checkpoint, it asks which side wins. A run that was stopped before its first
+// checkpoint begins again.
 func runResume(ctx context.Context, args []string, s streams) error {
 	folder, prefer := "", ""
 	o, err := parseOptions("resume", args, s.err, func(fs *flag.FlagSet) {
@@ -31,12 +34,16 @@ func runResume(ctx context.Context, args []string, s streams) error {
 	if prefer != "" && prefer != string(checkpoint.Theirs) && prefer != string(checkpoint.Ours) {
 		return usagef("-prefer = %q, want saved or current", prefer)
 	}
-	store, err := checkpoint.NewStore(filepath.Join(folder, "checkpoints"), o.Keep)
+	dir := filepath.Join(folder, "checkpoints")
+	if !exists(dir) {
+		return errors.Errorf("-run = %s: there is no run to go on with", folder)
+	}
+	store, err := checkpoint.NewStore(dir, o.Keep)
 	if err != nil {
 		return err
 	}
 	saved, damaged, err := store.Latest()
-	if err != nil {
+	if err != nil && (len(damaged) > 0 || !errors.Is(err, checkpoint.ErrNone)) {
 		return err
 	}
 	for _, d := range damaged {
@@ -45,6 +52,15 @@ func runResume(ctx context.Context, args []string, s streams) error {
 	j, err := newJob(&o, folder)
 	if err != nil {
 		return err
+	}
+	if saved == nil {
+		defer j.close()
+		j.store = store
+		fmt.Fprintln(s.talk(&o), "there is no checkpoint yet: beginning again")
+		if err := j.loadWeights(); err != nil {
+			return err
+		}
+		return j.show(ctx, 0, nil, s)
 	}
 	line := o.cli
 	if err := saved.Reconcile(&o, j.corpus, checkpoint.Winner(prefer), freeOptions...); err != nil {

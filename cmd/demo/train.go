@@ -30,7 +30,7 @@ func runTrain(ctx context.Context, args []string, s streams) error {
 	if err != nil {
 		return err
 	}
-	if exists(filepath.Join(out, "run.json")) || exists(filepath.Join(out, "checkpoints")) {
+	if exists(filepath.Join(out, "run.json")) {
 		return usagef("-out = %s has a run in it: go on with that by %s, or name another folder", out, resumeCommand(out))
 	}
 	if compare {

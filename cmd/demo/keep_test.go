@@ -3,8 +3,10 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"flag"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -134,9 +136,10 @@ func TestBestWeightsAreKept(t *testing.T) {
 
 // TestEveryStopOfEveryMode: with dropout, accumulation, clipping, averaged
 // weights and schedules of the learning rate and of lambda, a run that is
-// stopped after any step and resumed from disk ends in the same weights, state
-// and metrics.
+// stopped after any step and resumed from disk, with another number of threads,
+// ends in the same weights, state and metrics.
 func TestEveryStopOfEveryMode(t *testing.T) {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(0))
 	file, _ := tiny(t)
 	lambda := solvers.Linear(0, 6, 0.25)
 	for _, mode := range []solvers.Mode{solvers.LRCoupled, solvers.Independent, solvers.Corrected} {
@@ -156,11 +159,23 @@ func TestEveryStopOfEveryMode(t *testing.T) {
 		require.NoError(t, err)
 		require.NotEqual(t, whole.metrics[0]["weight_decay"], whole.metrics[4]["weight_decay"])
 		for stop := 1; stop < o.Loop.Steps; stop++ {
+			runtime.GOMAXPROCS(1 + stop%3)
 			resumed, err := endOf(context.Background(), o, filepath.Join(dir, mode.String(), strings.Repeat("i", stop)), stop)
 			require.NoError(t, err)
 			require.Empty(t, whole.compare(resumed), "%v, stopped after step %d", mode, stop)
 		}
 	}
+}
+
+func TestStepsMoveBothSchedules(t *testing.T) {
+	base := defaultOptions()
+	lambda := solvers.Linear(0, 2000, 0.5)
+	base.Exp.Recipe.DecaySchedule = &lambda
+	o, err := parseOptions("train", []string{"-steps", "100"}, os.Stderr, func(*flag.FlagSet) {}, func() (options, error) { return base, nil })
+	require.NoError(t, err)
+	require.Equal(t, 100, o.Exp.Recipe.DecaySchedule.Steps)
+	require.Equal(t, base.Exp.Recipe.Schedule.Steps-1900, o.Exp.Recipe.Schedule.Steps)
+	require.Equal(t, 2000, lambda.Steps)
 }
 
 func TestVerifyResumeOfARun(t *testing.T) {

@@ -180,6 +180,11 @@ func (o *options) settle(before presets.Experiment, given map[string]bool) error
 	} else if given["steps"] {
 		// Schedules end relative to the run, one step after it in nanoGPT's.
 		r.Schedule.Steps += e.Steps - before.Steps
+		if d := r.DecaySchedule; d != nil && d.Steps > 0 {
+			longer := *d
+			longer.Steps += e.Steps - before.Steps
+			r.DecaySchedule = &longer
+		}
 		if !given["warmup"] {
 			r.Schedule.Warmup = min(r.Schedule.Warmup, (e.Steps+9)/10)
 		}

@@ -162,7 +162,7 @@ func TestReadPiecesRefuses(t *testing.T) {
 func TestStories260KVocabulary(t *testing.T) {
 	dir := os.Getenv("GORGET_STORIES260K")
 	if dir == "" {
-		t.Skip("GORGET_STORIES260K names no folder")
+		t.Skip("opt-in: set GORGET_STORIES260K to a folder with the pretrained stories260K model (README, Tests)")
 	}
 	p, err := dataset.LoadPieces(filepath.Join(dir, "tok512.bin"))
 	require.NoError(t, err)

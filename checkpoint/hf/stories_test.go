@@ -33,7 +33,7 @@ import (
 func storiesDir(t *testing.T) string {
 	dir := os.Getenv("GORGET_STORIES260K")
 	if dir == "" {
-		t.Skip("GORGET_STORIES260K names no folder")
+		t.Skip("opt-in: set GORGET_STORIES260K to a folder with the pretrained stories260K model (README, Tests)")
 	}
 	return dir
 }

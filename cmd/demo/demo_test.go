@@ -190,6 +190,20 @@ func TestPrepareThenTrainFromShards(t *testing.T) {
 	}
 }
 
+// /proc is a folder in which not even root can make files.
+func TestUnwritableOut(t *testing.T) {
+	if _, err := os.Stat("/proc/self"); err != nil {
+		t.Skip("needs a /proc, as Linux has")
+	}
+	_, flags := tiny(t)
+	for _, args := range [][]string{{"-out", "/proc/gorget"}, {"-out", "/proc"}} {
+		code, _, stderr := demo(t, append(flags, args...)...)
+		require.Equal(t, exitFailure, code, args)
+		require.Contains(t, stderr, "-out")
+		require.NotContains(t, stderr, "step ", "nothing is trained that could not be kept")
+	}
+}
+
 func TestFineTuneACheckpoint(t *testing.T) {
 	_, flags := tiny(t)
 	out := filepath.Join(t.TempDir(), "run")

@@ -95,7 +95,7 @@ func Example() {
 func TestTinyShakespeareCounts(t *testing.T) {
 	path := os.Getenv("GORGET_TINYSHAKESPEARE")
 	if path == "" {
-		t.Skip("GORGET_TINYSHAKESPEARE names no file")
+		t.Skip("opt-in: set GORGET_TINYSHAKESPEARE to the tiny Shakespeare text (README, Tests)")
 	}
 	c, err := dataset.LoadCorpus(path)
 	require.NoError(t, err)

@@ -15,7 +15,7 @@ import (
 // task, and on both sides of every choice between packed and unpacked.
 func TestGemmBlocks(t *testing.T) {
 	if testing.Short() {
-		t.Skip("a float64 reference of a billion products")
+		t.Skip("a float64 reference of a billion products: runs without -short")
 	}
 	shapes := [][3]int{ // m, n, k
 		{61, 67, 1031}, // three blocks of K, odd everywhere
@@ -46,7 +46,7 @@ func TestGemmBlocks(t *testing.T) {
 // TestGemmSuperBlocks goes beyond the part of A that is packed at a time.
 func TestGemmSuperBlocks(t *testing.T) {
 	if testing.Short() {
-		t.Skip("needs matrices of several million elements")
+		t.Skip("matrices of several million elements: runs without -short")
 	}
 	eachImpl(t, func(t *testing.T) {
 		r := rand.New(rand.NewPCG(9, 10))
